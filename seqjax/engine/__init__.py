@@ -1,0 +1,3 @@
+"""The time engine: runs a step over time, and moves the work that does not need the carry out of the loop."""
+
+from seqjax.engine.driver import scan as scan

@@ -1,0 +1,123 @@
+"""The checks at the driver's door: what was got, what was expected, and the next move."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from seqjax.cells import Cell
+
+
+def describe(step: Any) -> str:
+    """The step as an error message names it."""
+    return repr(step) if isinstance(step, Cell) else getattr(step, "__qualname__", repr(step))
+
+
+def check_inputs(step: Any, inputs: Any) -> int:
+    """The number of time steps; every leaf must have that many, and a cell's inputs the cell's number of features."""
+    leaves = jax.tree.leaves(inputs)
+    if not leaves:
+        raise ValueError(
+            "inputs hold no array, so the number of time steps is unknown; pass at least one array [time, ...]"
+        )
+    for path, leaf in jax.tree.leaves_with_path(inputs):
+        if jnp.ndim(leaf) == 0:
+            raise ValueError(f"inputs{jax.tree_util.keystr(path)} is a scalar, expected an array [time, ...]")
+    steps = {jnp.shape(leaf)[0] for leaf in leaves}
+    if len(steps) > 1:
+        shapes = ", ".join(
+            f"inputs{jax.tree_util.keystr(path)} {jnp.shape(leaf)}" for path, leaf in jax.tree.leaves_with_path(inputs)
+        )
+        raise ValueError(f"the leaves of inputs disagree on the number of time steps (their first axis): {shapes}")
+    if isinstance(step, Cell) and len(leaves) == 1:
+        features = jnp.shape(leaves[0])[-1] if jnp.ndim(leaves[0]) > 1 else None
+        if features is None:
+            raise ValueError(
+                f"inputs have shape {jnp.shape(leaves[0])}, but {describe(step)} expects "
+                f"[time, ..., {step.input_size}]; did you forget the feature axis?"
+            )
+        if features != step.input_size:
+            hint = "is time the first axis?" if step.input_size in jnp.shape(leaves[0]) else "did you forget an embedding?"
+            raise ValueError(
+                f"inputs have {features} features (shape {jnp.shape(leaves[0])}), but {describe(step)} expects "
+                f"{step.input_size}; {hint}"
+            )
+    return steps.pop()
+
+
+def check_flags(
+    inputs: Any, carry: Any, time_steps: int, lengths: Any, resets: Any
+) -> tuple[jax.Array | None, jax.Array | None]:
+    """Lengths and resets as arrays, after checking their shapes and, where they are concrete, their values."""
+    if lengths is not None:
+        _check_lengths(lengths, time_steps)
+        lengths = jnp.asarray(lengths)
+        _check_batch("lengths", lengths.shape, inputs, carry)
+    if resets is not None:
+        resets = jnp.asarray(resets)
+        if resets.ndim == 0 or resets.shape[0] != time_steps:
+            raise ValueError(
+                f"resets have shape {resets.shape}, expected [time, ...] with {time_steps} time steps, as the inputs have"
+            )
+        if resets.dtype != jnp.bool_:
+            raise ValueError(f"resets must be booleans (True = fresh carry before that step), got {resets.dtype}")
+        _check_batch("resets", resets.shape[1:], inputs, carry)
+    return lengths, resets
+
+
+def _check_lengths(lengths: Any, time_steps: int) -> None:
+    if not jnp.issubdtype(jnp.result_type(lengths), jnp.integer):
+        raise ValueError(f"lengths must be whole numbers, got {jnp.result_type(lengths)}")
+    if isinstance(lengths, jax.core.Tracer):
+        return
+    values = np.asarray(lengths)
+    if values.size and (values.min() < 0 or values.max() > time_steps):
+        wrong = int(values.max()) if values.max() > time_steps else int(values.min())
+        where = int(np.argmax(values.reshape(-1) == wrong))
+        raise ValueError(
+            f"lengths[{where}] is {wrong}, expected 0 to {time_steps} (the inputs have {time_steps} time steps); "
+            "pad the inputs or cut the length"
+        )
+
+
+def _check_batch(name: str, batch_shape: tuple[int, ...], inputs: Any, carry: Any) -> None:
+    for tree_name, tree, skip in (("inputs", inputs, 1), ("carry", carry, 0)):
+        for path, leaf in jax.tree.leaves_with_path(tree):
+            shape = jnp.shape(leaf)[skip:]
+            if shape[: len(batch_shape)] != batch_shape:
+                raise ValueError(
+                    f"{name} are for a batch of shape {batch_shape}, but {tree_name}{jax.tree_util.keystr(path)} has "
+                    f"shape {jnp.shape(leaf)}; every leaf of the {tree_name} must have the batch axes "
+                    + ("right after time" if skip else "first")
+                )
+
+
+def check_carry(step: Any, carry: Any, new_carry: Any) -> None:
+    """The carry must leave the step as it came: the same tree, shapes and types."""
+    name = describe(step)
+    if jax.tree.structure(carry) != jax.tree.structure(new_carry):
+        raise TypeError(
+            f"{name} got a carry of structure {jax.tree.structure(carry)} and returned one of structure "
+            f"{jax.tree.structure(new_carry)}; a step returns (carry, output) with the carry as it came"
+        )
+    for (path, before), after in zip(jax.tree.leaves_with_path(carry), jax.tree.leaves(new_carry), strict=True):
+        if before.shape != after.shape or before.dtype != after.dtype:
+            cause = (
+                "the initial carry, the parameters and the inputs must be of types that promote to the carry's"
+                if before.shape == after.shape
+                else "does the initial carry have the batch axes of the inputs?"
+            )
+            raise TypeError(
+                f"carry{jax.tree_util.keystr(path)} of {name} is {before.dtype}{list(before.shape)} before the step and "
+                f"{after.dtype}{list(after.shape)} after it; {cause}"
+            )
+
+
+def check_checkpoint(checkpoint: Any) -> None:
+    """Only None, "sqrt" and positive whole numbers are schedules."""
+    whole = isinstance(checkpoint, int) and not isinstance(checkpoint, bool) and checkpoint > 0
+    if checkpoint is not None and checkpoint != "sqrt" and not whole:
+        raise ValueError(
+            f"checkpoint must be None, 'sqrt' or a number of time steps between saved carries, got {checkpoint!r}"
+        )

@@ -1,0 +1,173 @@
+"""``seqjax.scan``: the one door to the engine."""
+
+import math
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from seqjax.cells import Cell
+from seqjax.engine import checks, segments
+
+Mode = Literal["auto", "lax"]
+MODES: tuple[Mode, ...] = ("auto", "lax")
+
+
+def scan(
+    cell: Any,
+    params: Any,
+    inputs: Any,
+    carry: Any = None,
+    *,
+    lengths: Any = None,
+    resets: Any = None,
+    reverse: bool = False,
+    mode: Mode = "auto",
+    checkpoint: Literal["sqrt"] | int | None = None,
+    return_carries: bool = False,
+    fresh_carry: Any = None,
+) -> Any:
+    r"""Run a step over time: ``carry_t, output_t = cell(params, carry_{t-1}, inputs_t)``.
+
+    Values and gradients are those of :func:`jax.lax.scan` of the step. The engine reads the step and moves work that does
+    not need the carry out of the loop; ``seqjax.explain(cell)`` shows what it found.
+
+    Args:
+        cell: a :class:`~seqjax.Cell`, or any function ``step(params, carry, inputs) -> (carry, output)``.
+        params: the step's parameters, any tree of arrays.
+        inputs: any tree of arrays ``[time, *batch, ...]``.
+        carry: the carry before the first step; a cell's own initial carry if not given.
+        lengths: whole numbers ``[*batch]``, 0 to ``time``. Outputs after the end are zero, the final carry is the one at
+            the last valid step, and what the padding holds (NaN too) touches nothing.
+        resets: booleans ``[time, *batch]``; where True the carry is fresh *before* that step's input is read.
+        reverse: run from the last (valid) step to the first; outputs keep their places.
+        mode: ``"auto"``, or ``"lax"`` for the plain scan, which also offers forward-mode derivatives.
+        checkpoint: ``None`` saves what the backward pass needs; ``"sqrt"`` or a number of time steps saves only one carry
+            a segment and recomputes the rest, so that memory grows as the square root of time.
+        return_carries: also return every carry.
+        fresh_carry: the carry that a reset restores, shaped like ``carry``; a cell's own initial carry if not given.
+
+    Returns:
+        ``(carry, outputs)`` with outputs ``[time, *batch, ...]``, and with ``return_carries`` ``(carry, outputs,
+        carries)``, where ``carries[t]`` is the carry after step ``t`` (held where a sequence has ended).
+
+    Raises:
+        ValueError: shapes, lengths or options that do not fit.
+        TypeError: a step that returns a carry of another structure, shape or type.
+
+    Example:
+        >>> import jax, seqjax
+        >>> cell = seqjax.cells.LSTM(input_size=3, hidden_size=5)
+        >>> params = cell.init(jax.random.key(0))
+        >>> carry, outputs = seqjax.scan(cell, params, jax.numpy.ones([7, 2, 3]))
+        >>> outputs.shape, carry.cell.shape
+        ((7, 2, 5), (2, 5))
+    """
+    if mode not in MODES:
+        raise ValueError(f"mode must be one of {', '.join(map(repr, MODES))}, got {mode!r}")
+    checks.check_checkpoint(checkpoint)
+    time_steps = checks.check_inputs(cell, inputs)
+    inputs = jax.tree.map(jnp.asarray, inputs)
+    if carry is None:
+        carry = _cell_carry(cell, params, inputs, "carry")
+    if resets is None:
+        fresh_carry = None
+    elif fresh_carry is None:
+        fresh_carry = _cell_carry(cell, params, inputs, "fresh_carry, the carry that a reset restores")
+    params, carry, fresh_carry = jax.tree.map(jnp.asarray, (params, carry, fresh_carry))
+    if fresh_carry is not None:
+        checks.check_carry(cell, carry, fresh_carry)
+    lengths, resets = checks.check_flags(inputs, carry, time_steps, lengths, resets)
+    run = _compiled if _hashable(cell) else _scan
+    return run(cell, reverse, mode, checkpoint, return_carries, params, inputs, carry, fresh_carry, lengths, resets)
+
+
+def _cell_carry(cell: Any, params: Any, inputs: Any, what: str) -> Any:
+    if not isinstance(cell, Cell):
+        raise ValueError(f"{checks.describe(cell)} is a function and has no initial carry of its own; pass {what}")
+    leaf = jax.tree.leaves(inputs)[0]
+    floats = [a for a in jax.tree.leaves((params, inputs)) if jnp.issubdtype(jnp.result_type(a), jnp.inexact)]
+    return cell.initial_carry(leaf.shape[1:-1], jnp.result_type(*floats), params)
+
+
+def _hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _scan(
+    cell: Any,
+    reverse: bool,
+    mode: Mode,
+    checkpoint: Literal["sqrt"] | int | None,
+    return_carries: bool,
+    params: Any,
+    inputs: Any,
+    carry: Any,
+    fresh_carry: Any,
+    lengths: jax.Array | None,
+    resets: jax.Array | None,
+) -> Any:
+    step, time_steps = cell, jax.tree.leaves(inputs)[0].shape[0]
+    one_step = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), inputs)
+    checks.check_carry(cell, carry, jax.eval_shape(cell, params, carry, one_step)[0])
+    if lengths is not None or resets is not None:
+        step = segments.segmented(step)
+        params = segments.SegmentedParams(params, fresh_carry)
+        inputs = segments.segmented_inputs(inputs, time_steps, lengths, resets)
+    if return_carries:
+        step = _with_carries(step)
+    run = _run_lax
+    if checkpoint is not None:
+        segment = math.isqrt(time_steps) if checkpoint == "sqrt" else checkpoint
+        run = _checkpointed(run, max(1, segment))
+    carry, outputs = run(step, params, carry, inputs, reverse)
+    return (carry, *outputs) if return_carries else (carry, outputs)
+
+
+_compiled = jax.jit(_scan, static_argnums=(0, 1, 2, 3, 4))
+
+
+def _with_carries(step: Any) -> Any:
+    def step_with_carries(params: Any, carry: Any, inputs: Any) -> Any:
+        carry, output = step(params, carry, inputs)
+        return carry, (output, carry)
+
+    return step_with_carries
+
+
+def _run_lax(step: Any, params: Any, carry: Any, inputs: Any, reverse: bool) -> Any:
+    return lax.scan(lambda carry, inputs: step(params, carry, inputs), carry, inputs, reverse=reverse)
+
+
+def _checkpointed(run: Any, segment: int) -> Any:
+    """``run`` over segments of time, each recomputed in the backward pass from the carry that it starts with."""
+
+    def run_segments(step: Any, params: Any, carry: Any, inputs: Any, reverse: bool) -> Any:
+        run_segment = jax.checkpoint(lambda carry, inputs: run(step, params, carry, inputs, reverse))
+        return in_segments(run_segment, carry, inputs, segment, reverse)
+
+    return run_segments
+
+
+def in_segments(run: Any, carry: Any, inputs: Any, segment: int, reverse: bool) -> Any:
+    """``carry, outputs = run(carry, inputs)`` over whole segments of time in one loop, and over what is left."""
+    time_steps = jax.tree.leaves(inputs)[0].shape[0]
+    count, rest = divmod(time_steps, segment)
+    if count == 0:
+        return run(carry, inputs)
+    whole = jax.tree.map(lambda a: a[: count * segment].reshape(count, segment, *a.shape[1:]), inputs)
+    left = jax.tree.map(lambda a: a[count * segment :], inputs)
+    if rest and reverse:
+        carry, left_outputs = run(carry, left)
+    carry, outputs = lax.scan(run, carry, whole, reverse=reverse)
+    outputs = jax.tree.map(lambda a: a.reshape(count * segment, *a.shape[2:]), outputs)
+    if rest and not reverse:
+        carry, left_outputs = run(carry, left)
+    if rest:
+        outputs = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), outputs, left_outputs)
+    return carry, outputs
