@@ -1,0 +1,101 @@
+"""The experiment schema: composes the schemas that stand beside the things they configure. Imports no JAX."""
+
+import dataclasses
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from seqjax.data import TextConfig
+from seqjax.optim import OptimizerConfig
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """A recurrent language model: embedding, stacked recurrent layers, a linear head.
+
+    Attributes:
+        cell: a cell's name, as ``seqjax cells`` lists them.
+        cell_options: further arguments of the cell, such as ``{forget_bias: 2.0}``.
+        hidden_size: hidden units of every layer.
+        num_layers: recurrent layers on top of each other.
+        embedding_size: features of a symbol's embedding; one-hot if not given.
+        dropout: share of outputs dropped after every layer in training.
+        residual: add each layer's input to its output where the sizes agree.
+        normalization: normalise the outputs of every layer.
+    """
+
+    cell: str = "LSTM"
+    cell_options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    hidden_size: Annotated[int, Field(gt=0)] = 256
+    num_layers: Annotated[int, Field(gt=0)] = 1
+    embedding_size: Annotated[int, Field(gt=0)] | None = None
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    residual: bool = False
+    normalization: Literal["layer", "rms"] | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """The training loop.
+
+    Attributes:
+        steps: number of updates.
+        eval_every: updates between two evaluations on the held-out text; the last step is always evaluated.
+        checkpoint_every: updates between two checkpoints; the last step is always saved.
+        keep_checkpoints: how many checkpoints are kept.
+        log_every: updates between two rows of the metrics file.
+        mode: how time runs, as for ``seqjax.scan``.
+        checkpoint_time: recomputation over time, as ``checkpoint`` of ``seqjax.scan``.
+        compilation_cache: a directory where compiled programs are kept between runs.
+        tensorboard: also write TensorBoard events; ``None`` writes them where tensorboardX is installed.
+    """
+
+    steps: Annotated[int, Field(gt=0)] = 1000
+    eval_every: Annotated[int, Field(gt=0)] = 200
+    checkpoint_every: Annotated[int, Field(gt=0)] = 500
+    keep_checkpoints: Annotated[int, Field(gt=0)] = 2
+    log_every: Annotated[int, Field(gt=0)] = 10
+    mode: Literal["auto", "lax"] = "auto"
+    checkpoint_time: Literal["sqrt"] | Annotated[int, Field(gt=0)] | None = None
+    compilation_cache: str | None = None
+    tensorboard: bool | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SampleConfig:
+    """The sample that ends a training run.
+
+    Attributes:
+        prompt: what the sample continues.
+        length: number of symbols.
+        temperature: 0 takes the most probable symbol, 1 samples from the model as it is.
+    """
+
+    prompt: str = "The "
+    length: Annotated[int, Field(ge=0)] = 400
+    temperature: Annotated[float, Field(ge=0)] = 0.7
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExperimentConfig:
+    """One runnable experiment.
+
+    Attributes:
+        name: what the run directory is called.
+        seed: of parameters, dropout, data order and the final sample.
+        data: the text.
+        model: the model.
+        optimizer: the Optax chain.
+        train: the training loop.
+        sample: the sample at the end.
+        schema_version: of this schema.
+    """
+
+    name: str = "experiment"
+    seed: Annotated[int, Field(ge=0)] = 0
+    data: TextConfig = TextConfig()
+    model: ModelConfig = ModelConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    train: TrainConfig = TrainConfig()
+    sample: SampleConfig = SampleConfig()
+    schema_version: Literal[1] = 1
