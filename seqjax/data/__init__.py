@@ -1,3 +1,20 @@
 """Sources, vocabularies and batches; NumPy only."""
 
+from seqjax.data.baselines import baselines as baselines
+from seqjax.data.baselines import ngram_bits as ngram_bits
 from seqjax.data.config import TextConfig as TextConfig
+from seqjax.data.corpora import Corpus as Corpus
+from seqjax.data.corpora import load_corpus as load_corpus
+from seqjax.data.download import REMOTE_FILES as REMOTE_FILES
+from seqjax.data.download import RemoteFile as RemoteFile
+from seqjax.data.download import data_root as data_root
+from seqjax.data.download import download as download
+from seqjax.data.streams import ContiguousStreams as ContiguousStreams
+from seqjax.data.streams import EvaluationBatch as EvaluationBatch
+from seqjax.data.streams import TextBatch as TextBatch
+from seqjax.data.streams import evaluation_batches as evaluation_batches
+from seqjax.data.vocabulary import ByteVocabulary as ByteVocabulary
+from seqjax.data.vocabulary import CharacterVocabulary as CharacterVocabulary
+from seqjax.data.vocabulary import Vocabulary as Vocabulary
+from seqjax.data.vocabulary import vocabulary_for as vocabulary_for
+from seqjax.data.vocabulary import vocabulary_from_json as vocabulary_from_json

@@ -11,7 +11,8 @@ class TextConfig:
     """A text, its symbols, and how it is cut into batches of contiguous streams.
 
     Attributes:
-        source: ``python-reference`` (ships with Python), ``tiny-shakespeare`` (from the data root), or the path of a text file.
+        source: ``python-reference`` (ships with Python), ``tiny-shakespeare`` (from the data root), or the path of a
+            text file.
         vocabulary: one symbol a character, or one a byte of UTF-8.
         batch_size: number of streams read side by side.
         length: time steps between two truncations of back-propagation through time.
