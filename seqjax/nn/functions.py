@@ -1,0 +1,91 @@
+"""The pure functions that the modules of this room call: layout, merging, padding. No parameters, no Flax."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.typing import DTypeLike
+
+Merge = str | Callable[[jax.Array, jax.Array], jax.Array]
+
+MERGES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
+    "concatenate": lambda forward, backward: jnp.concatenate([forward, backward], axis=-1),
+    "sum": lambda forward, backward: forward + backward,
+    "mean": lambda forward, backward: (forward + backward) / 2,
+    "multiply": lambda forward, backward: forward * backward,
+}
+
+
+def to_time_major(tree: Any, feature_axes: int = 1) -> Any:
+    """``[*batch, time, features]`` to ``[time, *batch, features]``; flags and tokens have no feature axis."""
+    return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1 - feature_axes, 0), tree)
+
+
+def to_batch_major(tree: Any, feature_axes: int = 1) -> Any:
+    """``[time, *batch, features]`` to ``[*batch, time, features]``."""
+    return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, -1 - feature_axes), tree)
+
+
+def merged(merge: Merge, forward: jax.Array, backward: jax.Array) -> jax.Array:
+    """Two directions' outputs as one."""
+    return merge_function(merge)(forward, backward)
+
+
+def merge_function(merge: Merge) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """The merge of that name; a callable is returned as it is."""
+    if callable(merge):
+        return merge
+    if merge in MERGES:
+        return MERGES[merge]
+    raise ValueError(f"merge must be one of {', '.join(map(repr, MERGES))} or a function, got {merge!r}")
+
+
+def merged_size(merge: Merge, forward_size: int, backward_size: int) -> int:
+    """The number of features after a merge."""
+    sizes = (jax.ShapeDtypeStruct((size,), jnp.float32) for size in (forward_size, backward_size))
+    try:
+        return jax.eval_shape(merge_function(merge), *sizes).shape[-1]
+    except TypeError as error:
+        raise ValueError(
+            f"merge={merge!r} cannot join {forward_size} forward and {backward_size} backward features; "
+            "give both directions the same hidden_size, or concatenate"
+        ) from error
+
+
+def backward_resets(resets: jax.Array) -> jax.Array:
+    """Time-major resets for the backward direction: a segment that starts at a step ends one step before it."""
+    return jnp.concatenate([resets[1:], jnp.zeros_like(resets[:1])])
+
+
+def zero_padding(outputs: jax.Array, lengths: jax.Array) -> jax.Array:
+    """Time-major outputs with zeros after each sequence's end."""
+    lengths = jnp.asarray(lengths)
+    valid = lax.broadcasted_iota(lengths.dtype, (outputs.shape[0], *lengths.shape), 0) < lengths
+    return jnp.where(valid[..., None], outputs, 0)
+
+
+def add_residual(inputs: jax.Array, outputs: jax.Array) -> jax.Array:
+    """A layer's outputs with its inputs added."""
+    return inputs + outputs
+
+
+def one_hot(tokens: jax.Array, size: int, dtype: DTypeLike) -> jax.Array:
+    """Tokens as unit vectors."""
+    return jax.nn.one_hot(tokens, size, dtype=dtype)
+
+
+def result_type(tree: Any) -> Any:
+    """The floating-point type that the leaves of a tree promote to."""
+    return jnp.result_type(*(leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.inexact)))
+
+
+def all_but_last(lengths: jax.Array) -> jax.Array:
+    """Lengths without the last token."""
+    return lengths - 1
+
+
+def last_token(tokens: jax.Array, lengths: jax.Array) -> jax.Array:
+    """The last valid token of each batch-major sequence."""
+    return jnp.take_along_axis(tokens, all_but_last(lengths)[..., None], axis=-1)[..., 0]

@@ -1,0 +1,97 @@
+"""A cell with its parameters, over time."""
+
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax.typing import DTypeLike
+
+from seqjax.cells import Cell
+from seqjax.engine import scan
+from seqjax.nn import functions
+from seqjax.nn.layer import Layer, batch_shape
+
+
+class Recurrent(Layer):
+    """A recurrent layer: :func:`seqjax.scan` of a cell whose parameters live here.
+
+    ``params`` is the cell's own named tuple with an :class:`flax.nnx.Param` at each leaf, so that a parameter's path is
+    its name, such as ``params.recurrent_kernel``. Calls are those of :class:`~seqjax.nn.Layer`.
+
+    Args:
+        cell: the equations and their sizes.
+        rngs: the stream ``params`` draws the parameters.
+        reverse: run from the last (valid) step to the first; outputs keep their places.
+        mode: as for :func:`seqjax.scan`.
+        checkpoint: as for :func:`seqjax.scan`.
+        param_dtype: type of the parameters.
+
+    Example:
+        >>> import jax.numpy as jnp, seqjax
+        >>> from flax import nnx
+        >>> layer = seqjax.nn.Recurrent(seqjax.cells.GRU(input_size=3, hidden_size=5), rngs=nnx.Rngs(0))
+        >>> carry, outputs = layer(jnp.ones([2, 7, 3]))
+        >>> outputs.shape, carry.hidden.shape, layer.params.kernel.shape
+        ((2, 7, 5), (2, 5), (3, 15))
+    """
+
+    def __init__(
+        self,
+        cell: Cell,
+        *,
+        rngs: nnx.Rngs,
+        reverse: bool = False,
+        mode: Literal["auto", "lax"] = "auto",
+        checkpoint: Literal["sqrt"] | int | None = None,
+        param_dtype: DTypeLike = jnp.float32,
+    ) -> None:
+        if not isinstance(cell, Cell):
+            raise TypeError(
+                f"Recurrent expects a cell such as seqjax.cells.LSTM(input_size=3, hidden_size=5), got {cell!r}"
+            )
+        self.cell = cell
+        self.reverse = reverse
+        self.mode = mode
+        self.checkpoint = checkpoint
+        self.params = nnx.data(jax.tree.map(nnx.Param, cell.init(rngs.params(), param_dtype)))
+
+    @property
+    def input_size(self) -> int:
+        """The cell's number of input features."""
+        return self.cell.input_size
+
+    @property
+    def output_size(self) -> int:
+        """The cell's number of output features."""
+        return self.cell.output_size
+
+    @property
+    def param_values(self) -> Any:
+        """The cell's parameters as plain arrays: what the pure functions take."""
+        return jax.tree.map(lambda param: param[...], self.params, is_leaf=lambda leaf: isinstance(leaf, nnx.Variable))
+
+    def time_major(self, inputs: Any, carry: Any = None, *, lengths: Any = None, resets: Any = None) -> tuple[Any, Any]:
+        """As the call, with inputs and outputs ``[time, *batch, features]`` and resets ``[time, *batch]``."""
+        return scan(
+            self.cell,
+            self.param_values,
+            inputs,
+            carry,
+            lengths=lengths,
+            resets=resets,
+            reverse=self.reverse,
+            mode=self.mode,
+            checkpoint=self.checkpoint,
+        )
+
+    def step(self, inputs: Any, carry: Any) -> tuple[Any, Any]:
+        """One step of the cell."""
+        if self.reverse:
+            raise ValueError("a layer with reverse=True needs the whole sequence and has no single step")
+        return self.cell(self.param_values, carry, inputs)
+
+    def initial_carry(self, batch_size: int | tuple[int, ...] = ()) -> Any:
+        """The cell's initial carry, of the parameters' type."""
+        values = self.param_values
+        return self.cell.initial_carry(batch_shape(batch_size), functions.result_type(values), values)

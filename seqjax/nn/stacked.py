@@ -1,0 +1,113 @@
+"""Layers on top of each other."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+from flax import nnx
+
+from seqjax.nn import functions
+from seqjax.nn.layer import Layer
+
+NORMALIZATIONS = {"layer": nnx.LayerNorm, "rms": nnx.RMSNorm}
+
+
+class Stacked(Layer):
+    r"""Each layer reads the outputs of the one below.
+
+    .. math:: y_k = [\,y_{k-1} +\,] \; \mathrm{norm}(\mathrm{layer}_k(\mathrm{dropout}(y_{k-1})))
+
+    Dropout acts between the layers (before all but the first, never on the residual path) and only in training:
+    ``model.train()`` and ``model.eval()`` switch it. Calls are those of :class:`~seqjax.nn.Layer`; the carry is a tuple with one entry a layer.
+
+    Args:
+        layers: :class:`Recurrent` or :class:`Bidirectional` layers, from the bottom up.
+        residual: add a layer's inputs to its outputs where their sizes agree.
+        dropout: share of each layer's outputs that the next layer does not see.
+        normalization: normalise each layer's outputs: ``"layer"``, ``"rms"`` or ``None``.
+        rngs: the stream ``params`` initialises the normalisation, ``dropout`` draws the masks.
+
+    Raises:
+        ValueError: no layers, consecutive sizes that do not fit, or options out of range.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        *,
+        residual: bool = False,
+        dropout: float = 0.0,
+        normalization: Literal["layer", "rms"] | None = None,
+        rngs: nnx.Rngs,
+    ) -> None:
+        _check_sizes(layers)
+        self.layers = nnx.List(layers)
+        self.residual = residual
+        self.dropout = dropout_layer(dropout, rngs)
+        self.norms = nnx.List(_norm(normalization, layer, rngs) for layer in layers if normalization is not None)
+        self.input_size = layers[0].input_size
+        self.output_size = layers[-1].output_size
+
+    def time_major(self, inputs: Any, carry: Any = None, *, lengths: Any = None, resets: Any = None) -> tuple[Any, Any]:
+        """As the call, with inputs and outputs ``[time, *batch, features]`` and resets ``[time, *batch]``."""
+
+        def run(layer: Layer, inputs: Any, carry: Any) -> tuple[Any, Any]:
+            return layer.time_major(inputs, carry, lengths=lengths, resets=resets)
+
+        carry, outputs = self._through(run, inputs, (None,) * len(self.layers) if carry is None else carry)
+        if lengths is not None and (self.residual or self.norms):
+            outputs = functions.zero_padding(outputs, lengths)
+        return carry, outputs
+
+    def step(self, inputs: Any, carry: Any) -> tuple[Any, Any]:
+        """One step of every layer."""
+        return self._through(lambda layer, inputs, carry: layer.step(inputs, carry), inputs, carry)
+
+    def initial_carry(self, batch_size: int | tuple[int, ...] = ()) -> tuple[Any, ...]:
+        """The initial carry of every layer."""
+        return tuple(layer.initial_carry(batch_size) for layer in self.layers)
+
+    def _through(self, run: Callable[..., tuple[Any, Any]], inputs: Any, carry: Any) -> tuple[tuple[Any, ...], Any]:
+        if len(carry) != len(self.layers):
+            raise ValueError(f"the carry has {len(carry)} entries, expected one for each of {len(self.layers)} layers")
+        carries = []
+        for index, layer in enumerate(self.layers):
+            try:
+                layer_carry, outputs = run(
+                    layer, self.dropout(inputs) if index and self.dropout else inputs, carry[index]
+                )
+            except (ValueError, TypeError) as error:
+                if type(error) not in (ValueError, TypeError):
+                    raise
+                raise type(error)(f"layers[{index}]: {error}") from error
+            carries.append(layer_carry)
+            if self.norms:
+                outputs = self.norms[index](outputs)
+            if self.residual and layer.input_size == layer.output_size:
+                outputs = functions.add_residual(inputs, outputs)
+            inputs = outputs
+        return tuple(carries), inputs
+
+
+def dropout_layer(rate: float, rngs: nnx.Rngs) -> nnx.Dropout | None:
+    """Dropout, or ``None`` at rate 0, which then keeps no random state."""
+    if not 0 <= rate < 1:
+        raise ValueError(f"dropout must be at least 0 and below 1, got {rate}")
+    return nnx.Dropout(rate, rngs=rngs) if rate else None
+
+
+def _norm(normalization: str, layer: Layer, rngs: nnx.Rngs) -> nnx.Module:
+    if normalization not in NORMALIZATIONS:
+        raise ValueError(f"normalization must be 'layer', 'rms' or None, got {normalization!r}")
+    return NORMALIZATIONS[normalization](layer.output_size, rngs=rngs)
+
+
+def _check_sizes(layers: Sequence[Layer]) -> None:
+    if not layers:
+        raise ValueError("Stacked needs at least one layer, got none")
+    for index, layer in enumerate(layers[1:], start=1):
+        below = layers[index - 1]
+        if below.output_size != layer.input_size:
+            raise ValueError(
+                f"layers[{index - 1}] gives {below.output_size} features, but layers[{index}] expects {layer.input_size}; "
+                f"build layers[{index}] with input_size={below.output_size}"
+            )
