@@ -86,7 +86,10 @@ class GRU(Cell):
             r, z = jnp.split(jax.nn.sigmoid(projected[..., : 2 * size] + recurrent[..., : 2 * size]), 2, axis=-1)
             n = activation(projected[..., 2 * size :] + r * (recurrent[..., 2 * size :] + params.recurrent_bias))
         else:
-            gate_kernel, candidate_kernel = params.recurrent_kernel[:, : 2 * size], params.recurrent_kernel[:, 2 * size :]
+            gate_kernel, candidate_kernel = (
+                params.recurrent_kernel[:, : 2 * size],
+                params.recurrent_kernel[:, 2 * size :],
+            )
             r, z = jnp.split(jax.nn.sigmoid(projected[..., : 2 * size] + h @ gate_kernel), 2, axis=-1)
             n = activation(projected[..., 2 * size :] + (r * h) @ candidate_kernel)
         hidden = (1 - z) * n + z * h

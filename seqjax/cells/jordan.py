@@ -72,9 +72,7 @@ class Jordan(Cell):
                 self.recurrent_initializer, recurrent_key, (self.output_size, self.hidden_size), dtype
             ),
             bias=jnp.zeros(self.hidden_size, dtype),
-            output_kernel=initialize(
-                self.kernel_initializer, output_key, (self.hidden_size, self.output_size), dtype
-            ),
+            output_kernel=initialize(self.kernel_initializer, output_key, (self.hidden_size, self.output_size), dtype),
             output_bias=jnp.zeros(self.output_size, dtype),
         )
 
@@ -86,7 +84,10 @@ class Jordan(Cell):
 
     def __call__(self, params: JordanParams, carry: JordanCarry, inputs: jax.Array) -> tuple[JordanCarry, jax.Array]:
         """One step; see the class."""
-        activation, output_activation = activation_function(self.activation), activation_function(self.output_activation)
+        activation, output_activation = (
+            activation_function(self.activation),
+            activation_function(self.output_activation),
+        )
         hidden = activation(inputs @ params.kernel + carry.output @ params.recurrent_kernel + params.bias)
         output = output_activation(hidden @ params.output_kernel + params.output_bias)
         return JordanCarry(output), output

@@ -38,7 +38,9 @@ def check_inputs(step: Any, inputs: Any) -> int:
                 f"[time, ..., {step.input_size}]; did you forget the feature axis?"
             )
         if features != step.input_size:
-            hint = "is time the first axis?" if step.input_size in jnp.shape(leaves[0]) else "did you forget an embedding?"
+            hint = (
+                "is time the first axis?" if step.input_size in jnp.shape(leaves[0]) else "did you forget an embedding?"
+            )
             raise ValueError(
                 f"inputs have {features} features (shape {jnp.shape(leaves[0])}), but {describe(step)} expects "
                 f"{step.input_size}; {hint}"

@@ -5,10 +5,11 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from seqjax.cells import Cell
 from seqjax.engine import checks, segments
+from seqjax.engine.chunks import in_chunks
+from seqjax.engine.sequential import run_plain, run_planned
 
 Mode = Literal["auto", "lax"]
 MODES: tuple[Mode, ...] = ("auto", "lax")
@@ -121,7 +122,7 @@ def _scan(
         inputs = segments.segmented_inputs(inputs, time_steps, lengths, resets)
     if return_carries:
         step = _with_carries(step)
-    run = _run_lax
+    run = run_plain if mode == "lax" else run_planned
     if checkpoint is not None:
         segment = math.isqrt(time_steps) if checkpoint == "sqrt" else checkpoint
         run = _checkpointed(run, max(1, segment))
@@ -140,34 +141,11 @@ def _with_carries(step: Any) -> Any:
     return step_with_carries
 
 
-def _run_lax(step: Any, params: Any, carry: Any, inputs: Any, reverse: bool) -> Any:
-    return lax.scan(lambda carry, inputs: step(params, carry, inputs), carry, inputs, reverse=reverse)
-
-
 def _checkpointed(run: Any, segment: int) -> Any:
     """``run`` over segments of time, each recomputed in the backward pass from the carry that it starts with."""
 
     def run_segments(step: Any, params: Any, carry: Any, inputs: Any, reverse: bool) -> Any:
         run_segment = jax.checkpoint(lambda carry, inputs: run(step, params, carry, inputs, reverse))
-        return in_segments(run_segment, carry, inputs, segment, reverse)
+        return in_chunks(run_segment, carry, inputs, segment, reverse)
 
     return run_segments
-
-
-def in_segments(run: Any, carry: Any, inputs: Any, segment: int, reverse: bool) -> Any:
-    """``carry, outputs = run(carry, inputs)`` over whole segments of time in one loop, and over what is left."""
-    time_steps = jax.tree.leaves(inputs)[0].shape[0]
-    count, rest = divmod(time_steps, segment)
-    if count == 0:
-        return run(carry, inputs)
-    whole = jax.tree.map(lambda a: a[: count * segment].reshape(count, segment, *a.shape[1:]), inputs)
-    left = jax.tree.map(lambda a: a[count * segment :], inputs)
-    if rest and reverse:
-        carry, left_outputs = run(carry, left)
-    carry, outputs = lax.scan(run, carry, whole, reverse=reverse)
-    outputs = jax.tree.map(lambda a: a.reshape(count * segment, *a.shape[2:]), outputs)
-    if rest and not reverse:
-        carry, left_outputs = run(carry, left)
-    if rest:
-        outputs = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), outputs, left_outputs)
-    return carry, outputs

@@ -1,0 +1,133 @@
+"""Steps as lists of equations: tracing, flattening, evaluating.
+
+A step function is traced once to a jaxpr, its nested calls are opened, and from then on it is data: a list of equations
+between variables, which the plan sorts and the executor evaluates wherever the plan puts them.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.extend.core import JaxprEqn, Literal, Var
+
+Atom = Var | Literal
+Environment = dict[Var, Any]
+
+# Calls that only group equations. A jax.checkpoint in the step is opened too: the engine decides what is recomputed.
+_CALLS = ("jit", "pjit", "closed_call", "core_call", "checkpoint", "remat")
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Step:
+    """The equations of one time step: ``new_carry, outputs`` from ``params, carry, inputs``."""
+
+    params: list[Var]
+    carry: list[Var]
+    inputs: list[Var]
+    equations: list[JaxprEqn]
+    new_carry: list[Atom]
+    outputs: list[Atom]
+    constants: Environment
+    effects: bool
+
+    def environment(self, params: Sequence[Any]) -> Environment:
+        """The values that are the same at every step."""
+        return {**self.constants, **dict(zip(self.params, params, strict=True))}
+
+
+def read(environment: Environment, atom: Atom) -> Any:
+    """The value of a variable or literal."""
+    return atom.val if isinstance(atom, Literal) else environment[atom]
+
+
+def bind(equation: JaxprEqn, values: Sequence[Any]) -> list[Any]:
+    """The equation's results for these operands."""
+    with equation.ctx.manager:
+        results = equation.primitive.bind(*values, **equation.primitive.get_bind_params(equation.params))
+    return list(results) if equation.primitive.multiple_results else [results]
+
+
+def evaluate(equations: Iterable[JaxprEqn], environment: Environment) -> None:
+    """Evaluate in order, adding every result to ``environment``."""
+    for equation in equations:
+        results = bind(equation, [read(environment, atom) for atom in equation.invars])
+        environment.update(zip(equation.outvars, results, strict=True))
+
+
+def variables(atoms: Iterable[Atom]) -> list[Var]:
+    """The distinct variables among ``atoms``, in order."""
+    return list(dict.fromkeys(atom for atom in atoms if not isinstance(atom, Literal)))
+
+
+def live(equations: Sequence[JaxprEqn], wanted: Iterable[Atom]) -> list[JaxprEqn]:
+    """The equations that ``wanted`` depends on."""
+    needed, kept = set(variables(wanted)), []
+    for equation in reversed(equations):
+        if equation.effects or not needed.isdisjoint(equation.outvars):
+            needed.update(variables(equation.invars))
+            kept.append(equation)
+    return kept[::-1]
+
+
+def shape_of(value: Any, drop: int = 0) -> jax.ShapeDtypeStruct:
+    """The abstract value of an array or variable, without its first ``drop`` axes."""
+    kind = value.aval if isinstance(value, Var) else jax.typeof(value)
+    return jax.ShapeDtypeStruct(
+        kind.shape[drop:], kind.dtype, weak_type=kind.weak_type, manual_axis_type=kind.manual_axis_type
+    )
+
+
+def trace(function: Callable, params: Sequence[Any], carry: Sequence[Any], inputs: Sequence[Any]) -> Step:
+    """The step ``function(params, carry, inputs) -> (new_carry, outputs)`` over flat lists, nested calls opened.
+
+    Arrays that the function closes over, traced ones too, stay as they are in ``constants``.
+    """
+    closed = jax.make_jaxpr(function)(list(params), list(carry), list(inputs))
+
+    def flat(constants: list, arguments: list) -> list:
+        return _evaluate_open(closed.jaxpr, constants, arguments)
+
+    arguments = [*params, *carry, *inputs]
+    opened = jax.make_jaxpr(flat)([shape_of(c) for c in closed.consts], arguments)
+    count, jaxpr = len(closed.consts), opened.jaxpr
+    invars = jaxpr.invars[count:]
+    ends = (len(params), len(params) + len(carry))
+    constants = dict(zip(jaxpr.constvars, opened.consts, strict=True))
+    return Step(
+        params=invars[: ends[0]],
+        carry=invars[ends[0] : ends[1]],
+        inputs=invars[ends[1] :],
+        equations=list(jaxpr.eqns),
+        new_carry=list(jaxpr.outvars[: len(carry)]),
+        outputs=list(jaxpr.outvars[len(carry) :]),
+        constants={**constants, **dict(zip(jaxpr.invars[:count], closed.consts, strict=True))},
+        effects=bool(jaxpr.effects),
+    )
+
+
+def _evaluate_open(jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Any]) -> list[Any]:
+    environment: Environment = dict(zip(jaxpr.constvars, constants, strict=True))
+    environment.update(zip(jaxpr.invars, arguments, strict=True))
+    for equation in jaxpr.eqns:
+        values = [read(environment, atom) for atom in equation.invars]
+        if equation.primitive.name in _CALLS:
+            inner = equation.params.get("jaxpr", equation.params.get("call_jaxpr"))
+            results = _evaluate_open(getattr(inner, "jaxpr", inner), getattr(inner, "consts", ()), values)
+        else:
+            results = bind(equation, values)
+        environment.update(zip(equation.outvars, results, strict=True))
+    return [read(environment, atom) for atom in jaxpr.outvars]
+
+
+def is_inexact(variable: Atom) -> bool:
+    """Whether the variable has a derivative."""
+    return jnp.issubdtype(variable.aval.dtype, jnp.inexact)
+
+
+def bytes_of(variable: Atom) -> int:
+    """Size of one value of the variable; a random key counts as its data."""
+    dtype = variable.aval.dtype
+    item = 8 if jnp.issubdtype(dtype, jax.dtypes.extended) else dtype.itemsize
+    return variable.aval.size * item

@@ -1,0 +1,242 @@
+"""The backward pass of a step, as another step that the same plan sorts.
+
+Back-propagation through time is itself a recurrence: its carry is the cotangent of the carry, and it runs the other way.
+So the derivative of a step is traced to a step, with
+
+    carry     d new_carry  ->  d carry
+    inputs    the saved values of that time step, its inputs, and the cotangents of its outputs
+    outputs   the cotangents of the inputs, and what the parameters' gradients are made of,
+
+and sorted like any other. What needs no cotangent of the carry (the derivatives of the gates, say) is computed for a
+chunk of time at once before the reverse loop; what the carry's cotangent does not need (the cotangents of the inputs)
+comes after it. In the loop remain a few multiplications and one product.
+
+The gradient of a kernel never enters the loop. Every product of a moving operand with a fixed one is tapped: its
+cotangents of all steps, beside its moving operands, are what one contraction over time needs. The other parameters'
+gradients (biases, peepholes) are outputs of every step, summed over time; only where such a parameter is much larger than
+the carry, and stacking its gradient over a chunk of time would cost memory, is the sum part of the reverse carry.
+
+How saved values enter: the forward step is evaluated under ``jax.vjp`` with each saved value put in the place of the
+computed one (:func:`_recall`), so that all that was only needed to compute it is dead and drops out.
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.extend.core import JaxprEqn, Var
+
+from seqjax.engine.equations import Step, bind, evaluate, is_inexact, live, read, shape_of, trace, variables
+from seqjax.engine.plan import Plan, fixed_operand, make_plan, merge_products, split_once
+from seqjax.engine.saved import values_to_save
+
+# A parameter outside products whose gradient is at most this many times the carry is stacked over a chunk, then summed.
+_STACK_AT_MOST = 4
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Product:
+    """A product of a moving operand with a parameter."""
+
+    equation: JaxprEqn
+    position: int
+    """Which operand is the parameter."""
+
+    @property
+    def parameter(self) -> Var:
+        """The fixed operand."""
+        return self.equation.invars[self.position]
+
+    def __call__(self, moving: Any, parameter: Any) -> Any:
+        """The product of one time step."""
+        operands = [moving, parameter] if self.position == 1 else [parameter, moving]
+        return bind(self.equation, operands)[0]
+
+    def parameter_gradient(self, moving: Any, parameter: Any, cotangents: Any) -> Any:
+        """The parameter's gradient from stacked operands and cotangents: one contraction over time."""
+        stacked = lambda parameter: jax.vmap(self, in_axes=(0, None))(moving, parameter)
+        return jax.vjp(stacked, parameter)[1](cotangents)[0]
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Gradient:
+    """The backward pass of a step: what to save, the backward plan, and how its outputs are laid out."""
+
+    saved: list[Var]
+    products: list[Product]
+    accumulated: list[Var]
+    """Parameters whose gradient is summed in the reverse carry."""
+    summed: list[Var]
+    """Parameters whose gradient is an output of every step, summed over time."""
+    carry: list[int]
+    """Which leaves of the carry have a derivative; likewise of the inputs and the outputs."""
+    inputs: list[int]
+    outputs: list[int]
+    once: list[JaxprEqn]
+    traced: Step
+    frontier: list[Var]
+    plan: Plan
+
+    def frontier_values(self, params: Sequence[Any]) -> list[Any]:
+        """The values of the ``once`` stage that the backward plan reads."""
+        environment = self.traced.environment(params)
+        evaluate(self.once, environment)
+        return [environment[v] for v in self.frontier]
+
+    def split_outputs(self, outputs: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
+        """Cotangents of ``summed`` and of the inputs; of the products; and the products' moving operands."""
+        ends = [len(self.summed), len(self.inputs), len(self.products)]
+        a, b, c = ends[0], ends[0] + ends[1], sum(ends)
+        return list(outputs[:a]), list(outputs[a:b]), list(outputs[b:c]), list(outputs[c:])
+
+
+@jax.custom_jvp
+def _recall(computed: Any, saved: Any) -> Any:
+    """The saved value, with the derivative of the computed one."""
+    del computed
+    return saved
+
+
+_recall.defjvp(lambda primals, tangents: (primals[1], tangents[0]))
+
+
+@jax.custom_jvp
+def _tap(value: Any, probe: Any) -> Any:
+    """The value; the cotangent that reaches it also reaches the probe."""
+    del probe
+    return value
+
+
+_tap.defjvp(lambda primals, tangents: (primals[0], lax.add(tangents[0], tangents[1])))
+
+
+def make_gradient(step: Step) -> Gradient:
+    """Trace and plan the backward pass of a step whose ``once`` stage has been split off."""
+    fixed = set(step.params)
+    positions = [(e, fixed_operand(e, fixed)) for e in step.equations]
+    products = [Product(equation=e, position=p) for e, p in positions if p is not None and e.invars[p] in fixed]
+    tapped = {id(p.equation): p for p in products}
+    elsewhere = set(
+        variables(
+            [
+                *(v for e in step.equations if id(e) not in tapped for v in e.invars),
+                *step.new_carry,
+                *step.outputs,
+            ]
+        )
+    )
+    plain = [v for v in step.params if v in elsewhere and is_inexact(v)]
+    carry_size = sum(math.prod(v.aval.shape) for v in step.carry)
+    accumulated = [v for v in plain if v.aval.size > _STACK_AT_MOST * max(carry_size, 1)]
+    summed = [v for v in plain if v not in set(accumulated)]
+
+    everything = list(step.carry) + [v for e in step.equations for v in e.outvars]
+    draft = _trace_backward(step, everything, products, accumulated, summed)
+    draft_uses = _used_inputs(draft)
+    required = [v for v, used in zip(everything, draft_uses, strict=False) if used]
+    saved = values_to_save(step, required)
+    traced = _trace_backward(step, saved, products, accumulated, summed)
+    stand_ins = slice(len(saved), len(saved) + len(step.carry))
+    if any(_used_inputs(traced)[stand_ins]):
+        raise AssertionError("the backward pass needs a carry that is not saved; please report this step")
+    inputs = traced.inputs[: stand_ins.start] + traced.inputs[stand_ins.stop :]
+    traced = dataclasses.replace(traced, inputs=inputs)
+
+    once, frontier, body = split_once(traced)
+    return Gradient(
+        saved=saved,
+        products=products,
+        accumulated=accumulated,
+        summed=summed,
+        carry=_inexact(step.carry),
+        inputs=_inexact(step.inputs),
+        outputs=_inexact(step.outputs),
+        once=once,
+        traced=traced,
+        frontier=frontier,
+        plan=make_plan(body),
+    )
+
+
+def _inexact(atoms: Sequence[Any]) -> list[int]:
+    return [i for i, atom in enumerate(atoms) if is_inexact(atom)]
+
+
+def _used_inputs(step: Step) -> list[bool]:
+    wanted = [*step.new_carry, *step.outputs]
+    used = set(variables([*(v for e in live(step.equations, wanted) for v in e.invars), *wanted]))
+    return [v in used for v in step.inputs]
+
+
+def _trace_backward(
+    step: Step, saved: list[Var], products: list[Product], accumulated: list[Var], summed: list[Var]
+) -> Step:
+    """The backward step; its inputs are ``[*saved, *carry, *inputs, *cotangents of outputs]``.
+
+    The carry among them stands for what has not been saved and must turn out to be unused.
+    """
+    carry_index, input_index, output_index = map(_inexact, (step.carry, step.inputs, step.outputs))
+    tapped = {id(p.equation): p for p in products}
+
+    def backward(params: list, state: list, inputs: list) -> list:
+        ends = (len(saved), len(saved) + len(step.carry), len(saved) + len(step.carry) + len(step.inputs))
+        stored = dict(zip(saved, inputs[: ends[0]], strict=True))
+        carry = [stored.get(v, value) for v, value in zip(step.carry, inputs[ends[0] : ends[1]], strict=True)]
+        step_inputs, output_cotangents = inputs[ends[1] : ends[2]], inputs[ends[2] :]
+        carry_cotangents, sums = state[: len(carry_index)], state[len(carry_index) :]
+        fixed = step.environment(params)
+        plain = [*accumulated, *summed]
+
+        def forward(plain_values: list, carry_values: list, input_values: list, probes: list) -> tuple[list, list]:
+            environment = {**fixed, **dict(zip(plain, plain_values, strict=True))}
+            environment.update(zip(step.carry, carry, strict=True))
+            environment.update(zip(step.inputs, step_inputs, strict=True))
+            environment.update({step.carry[i]: v for i, v in zip(carry_index, carry_values, strict=True)})
+            environment.update({step.inputs[i]: v for i, v in zip(input_index, input_values, strict=True)})
+            probe = dict(zip((id(p.equation) for p in products), probes, strict=True))
+            moving = []
+            for equation in step.equations:
+                values = [read(environment, atom) for atom in equation.invars]
+                if id(equation) in tapped:
+                    product = tapped[id(equation)]
+                    moving.append(values[1 - product.position])
+                    value = product(moving[-1], fixed[product.parameter])
+                    results = [_tap(value, probe[id(equation)])]
+                else:
+                    results = bind(equation, values)
+                for v, result in zip(equation.outvars, results, strict=True):
+                    if v not in stored:
+                        environment[v] = result
+                    else:
+                        environment[v] = _recall(result, stored[v]) if is_inexact(v) else stored[v]
+            finals = [step.new_carry[i] for i in carry_index] + [step.outputs[i] for i in output_index]
+            return [lax.convert_element_type(read(environment, v), v.aval.dtype) for v in finals], moving
+
+        probes = [jnp.zeros(p.equation.outvars[0].aval.shape, p.equation.outvars[0].aval.dtype) for p in products]
+        _, pull_back, moving = jax.vjp(
+            forward,
+            [fixed[v] for v in plain],
+            [carry[i] for i in carry_index],
+            [step_inputs[i] for i in input_index],
+            probes,
+            has_aux=True,
+        )
+        d_plain, d_carry, d_inputs, d_products = pull_back([*carry_cotangents, *output_cotangents])
+        sums = [a + d.astype(a.dtype) for a, d in zip(sums, d_plain[: len(accumulated)], strict=True)]
+        return [*d_carry, *sums, *d_plain[len(accumulated) :], *d_inputs, *d_products, *moving]
+
+    state = [shape_of(step.carry[i]) for i in carry_index] + [accumulator(v) for v in accumulated]
+    inputs = [shape_of(v) for v in [*saved, *step.carry, *step.inputs]]
+    inputs += [shape_of(step.outputs[i]) for i in output_index]
+    return merge_products(trace(backward, [shape_of(v) for v in step.params], state, inputs))
+
+
+def accumulator(parameter: Any) -> jax.ShapeDtypeStruct:
+    """Where a parameter's gradient is summed over time: like the parameter, in at least 32 bits."""
+    shape = shape_of(parameter)
+    dtype = jnp.promote_types(shape.dtype, jnp.float32)
+    return jax.ShapeDtypeStruct(shape.shape, dtype, manual_axis_type=shape.manual_axis_type)

@@ -1,0 +1,214 @@
+"""The plan: where each equation of a step is evaluated.
+
+The step is textbook equations; this file decides what of them has to be in the time loop. Every equation falls into one
+of four stages:
+
+    once      needs the parameters only                         evaluated one time, before everything
+    before    needs parameters and inputs, not the carry        all steps of a chunk at once, before the loop
+    loop      needs the carry, and the next carry needs it      one step after the other
+    after     needs the carry, but only the outputs need it     all steps of a chunk at once, after the loop
+
+"All steps at once" is ``jax.vmap`` of the same equations over time, so a product ``inputs @ kernel`` of shape
+``[batch, features]`` becomes one large product over ``[time, batch, features]``.
+
+Before the sorting, products that share their moving operand (``h @ W_i``, ``h @ W_f``, ...) become one product with the
+fixed operands side by side: a step written with one matrix a gate is as good as one with a stacked kernel.
+
+The rule for safety: what is not recognised stays in the loop. Control flow, callbacks and foreign kernels are never
+mapped over time, nor are random generators whose numbers depend on the shape they are drawn in.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import jax.numpy as jnp
+from jax import lax
+from jax.extend.core import JaxprEqn, Literal, Var
+
+from seqjax.engine.equations import Atom, Environment, Step, bind, evaluate, live, read, shape_of, trace, variables
+
+_STAYS_IN_LOOP = frozenset(
+    {
+        "while",
+        "cond",
+        "scan",
+        "custom_vjp_call",
+        "custom_vjp_call_jaxpr",
+        "custom_lin",
+        "pure_callback",
+        "io_callback",
+        "debug_callback",
+        "ffi_call",
+        "rng_bit_generator",
+        "rng_uniform",
+        "pallas_call",
+        "shard_map",
+        "xla_pmap",
+    }
+)
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Plan:
+    """A step sorted into stages. The equations of ``once`` are split off beforehand, by :func:`split_once`."""
+
+    step: Step
+    outputs: list[Atom]
+    before: list[JaxprEqn]
+    loop: list[JaxprEqn]
+    after: list[JaxprEqn]
+    before_results: list[Var]
+    """What ``before`` hands to the later stages."""
+    loop_inputs: list[Var]
+    """What the loop reads at every step, from the inputs or from ``before``."""
+    emitted: list[Var]
+    """What the loop hands to ``after`` or to the outputs."""
+    after_inputs: list[Var]
+    """What ``after`` reads: stacked values of the stages before it."""
+    after_results: list[Var]
+
+
+def split_once(step: Step) -> tuple[list[JaxprEqn], list[Var], Step]:
+    """The equations that need parameters only, the values the rest needs of them, and the rest as a step of those."""
+    fixed = set(step.params) | set(step.constants)
+    once, rest = [], []
+    for equation in step.equations:
+        if fixed.issuperset(variables(equation.invars)):
+            once.append(equation)
+            fixed.update(equation.outvars)
+        else:
+            rest.append(equation)
+    rest = live(rest, [*step.new_carry, *step.outputs])
+    used = variables([*(v for e in rest for v in e.invars), *step.new_carry, *step.outputs])
+    frontier = [v for v in used if v in fixed]
+    body = dataclasses.replace(step, params=frontier, constants={}, equations=rest)
+    return live(once, frontier), frontier, body
+
+
+def merge_products(step: Step) -> Step:
+    """The step with every group of products that share their moving operand as one product."""
+    fixed = set(step.params) | set(step.constants)
+    for equation in step.equations:
+        if fixed.issuperset(variables(equation.invars)):
+            fixed.update(equation.outvars)
+    groups: dict[Any, list[JaxprEqn]] = {}
+    for equation in live(step.equations, [*step.new_carry, *step.outputs]):
+        position = fixed_operand(equation, fixed)
+        if position is not None and _can_merge(equation, position):
+            groups.setdefault(_merge_key(equation, position), []).append(equation)
+    first = {id(group[0]): group for group in groups.values() if len(group) > 1}
+    if not first:
+        return step
+    merged = {id(equation) for group in first.values() for equation in group}
+
+    def function(params: list, carry: list, inputs: list) -> tuple[list, list]:
+        environment = step.environment(params)
+        environment.update(zip(step.carry, carry, strict=True))
+        environment.update(zip(step.inputs, inputs, strict=True))
+        evaluate([e for e in step.equations if fixed.issuperset(e.outvars)], environment)
+        for equation in step.equations:
+            if id(equation) in first:
+                _evaluate_merged(first[id(equation)], fixed, environment)
+            elif id(equation) not in merged and not fixed.issuperset(equation.outvars):
+                evaluate([equation], environment)
+        return [read(environment, a) for a in step.new_carry], [read(environment, a) for a in step.outputs]
+
+    return retrace(function, step)
+
+
+def retrace(function: Any, step: Step) -> Step:
+    """Trace a function of the same parameters, carry and inputs as ``step``."""
+    groups = (step.params, step.carry, step.inputs)
+    return trace(lambda p, c, x: sum(function(p, c, x), []), *([shape_of(v) for v in group] for group in groups))
+
+
+def fixed_operand(equation: JaxprEqn, fixed: set[Var]) -> int | None:
+    """Which operand of a product does not change over time, if exactly one does not; ``None`` for anything else."""
+    if equation.primitive.name not in ("dot_general", "conv_general_dilated"):
+        return None
+    if not jnp.issubdtype(equation.outvars[0].aval.dtype, jnp.inexact):
+        return None
+    is_fixed = [isinstance(v, Literal) or v in fixed for v in equation.invars]
+    return is_fixed.index(True) if sum(is_fixed) == 1 else None
+
+
+def _free_axes(equation: JaxprEqn, position: int) -> list[int]:
+    contracting, batch = equation.params["dimension_numbers"]
+    taken = {*contracting[position], *batch[position]}
+    return [axis for axis in range(equation.invars[position].aval.ndim) if axis not in taken]
+
+
+def _can_merge(equation: JaxprEqn, position: int) -> bool:
+    if equation.primitive.name != "dot_general" or isinstance(equation.invars[position], Literal):
+        return False
+    _, (batch, _) = equation.params["dimension_numbers"]
+    return not batch and len(_free_axes(equation, position)) == 1
+
+
+def _merge_key(equation: JaxprEqn, position: int) -> tuple:
+    params = tuple(sorted((name, str(value)) for name, value in equation.params.items()))
+    return equation.invars[1 - position], position, equation.invars[position].aval.dtype, params
+
+
+def _evaluate_merged(group: Sequence[JaxprEqn], fixed: set[Var], environment: Environment) -> None:
+    position = fixed_operand(group[0], fixed)
+    axis = _free_axes(group[0], position)[0]
+    operands: list[Any] = [None, None]
+    operands[1 - position] = read(environment, group[0].invars[1 - position])
+    operands[position] = lax.concatenate([read(environment, e.invars[position]) for e in group], axis)
+    [product] = bind(group[0], operands)
+    # The free axes of the left operand come first in a product, those of the right operand last.
+    axis = product.ndim - 1 if position == 1 else 0
+    sizes = [equation.outvars[0].aval.shape[axis] for equation in group]
+    for equation, part in zip(group, lax.split(product, sizes, axis), strict=True):
+        environment[equation.outvars[0]] = part
+
+
+def stays_in_loop(equation: JaxprEqn) -> bool:
+    """Whether the equation must not be mapped over time."""
+    name = equation.primitive.name
+    if name.startswith("random_") or name.startswith("rng_"):
+        keys = [v.aval.dtype.name for v in [*equation.invars, *equation.outvars] if not isinstance(v, Literal)]
+        return name.startswith("rng_") or any(key.startswith("key<") and key != "key<fry>" for key in keys)
+    return name in _STAYS_IN_LOOP or bool(equation.effects)
+
+
+def make_plan(step: Step, more_outputs: Sequence[Atom] = ()) -> Plan:
+    """Sort the step's equations into stages; ``more_outputs`` are values of the step to return beside its outputs."""
+    outputs = [*step.outputs, *more_outputs]
+    equations = live(step.equations, [*step.new_carry, *outputs])
+    moving, before, moves = set(step.carry), [], []
+    for equation in equations:
+        if stays_in_loop(equation) or not moving.isdisjoint(variables(equation.invars)):
+            moving.update(equation.outvars)
+            moves.append(equation)
+        else:
+            before.append(equation)
+    needed, loop, after = set(variables(step.new_carry)), [], []
+    for equation in reversed(moves):
+        if stays_in_loop(equation) or not needed.isdisjoint(equation.outvars):
+            needed.update(variables(equation.invars))
+            loop.append(equation)
+        else:
+            after.append(equation)
+    loop, after = loop[::-1], after[::-1]
+
+    in_before = {v for e in before for v in e.outvars}
+    in_loop = {v for e in loop for v in e.outvars} | set(step.carry)
+    in_after = {v for e in after for v in e.outvars}
+    loop_reads = variables([*(v for e in loop for v in e.invars), *step.new_carry])
+    after_reads = variables(v for e in after for v in e.invars)
+    later = variables([*loop_reads, *after_reads, *outputs])
+    return Plan(
+        step=step,
+        outputs=outputs,
+        before=before,
+        loop=loop,
+        after=after,
+        before_results=[v for v in later if v in in_before],
+        loop_inputs=[v for v in loop_reads if v in in_before or v in set(step.inputs)],
+        emitted=[v for v in variables([*after_reads, *outputs]) if v in in_loop],
+        after_inputs=[v for v in after_reads if v in in_before or v in in_loop or v in set(step.inputs)],
+        after_results=[v for v in variables(outputs) if v in in_after],
+    )
