@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.core import Tracer
 
 Step = Callable[[Any, jax.Array], tuple[Any, jax.Array]]
 
@@ -121,5 +122,5 @@ def check_options(length: int, temperature: Any, top_k: int | None) -> None:
         raise ValueError(f"length must be a whole number of tokens, at least 0, got {length!r}")
     if top_k is not None and (isinstance(top_k, bool) or not isinstance(top_k, int) or top_k < 1):
         raise ValueError(f"top_k must be None or a positive whole number, got {top_k!r}")
-    if not isinstance(temperature, jax.core.Tracer) and not np.all(np.asarray(temperature) >= 0):
+    if not isinstance(temperature, Tracer) and not np.all(np.asarray(temperature) >= 0):
         raise ValueError(f"temperature must be at least 0 (0 takes the most probable token), got {temperature}")

@@ -35,7 +35,7 @@ def merged(merge: Merge, forward: jax.Array, backward: jax.Array) -> jax.Array:
 
 def merge_function(merge: Merge) -> Callable[[jax.Array, jax.Array], jax.Array]:
     """The merge of that name; a callable is returned as it is."""
-    if callable(merge):
+    if not isinstance(merge, str):
         return merge
     if merge in MERGES:
         return MERGES[merge]

@@ -51,20 +51,12 @@ class Recurrent(Layer):
                 f"Recurrent expects a cell such as seqjax.cells.LSTM(input_size=3, hidden_size=5), got {cell!r}"
             )
         self.cell = cell
+        self.input_size = cell.input_size
+        self.output_size = cell.output_size
         self.reverse = reverse
         self.mode = mode
         self.checkpoint = checkpoint
         self.params = nnx.data(jax.tree.map(nnx.Param, cell.init(rngs.params(), param_dtype)))
-
-    @property
-    def input_size(self) -> int:
-        """The cell's number of input features."""
-        return self.cell.input_size
-
-    @property
-    def output_size(self) -> int:
-        """The cell's number of output features."""
-        return self.cell.output_size
 
     @property
     def param_values(self) -> Any:

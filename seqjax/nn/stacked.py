@@ -1,6 +1,7 @@
 """Layers on top of each other."""
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, Literal
 
 from flax import nnx
@@ -17,7 +18,8 @@ class Stacked(Layer):
     .. math:: y_k = [\,y_{k-1} +\,] \; \mathrm{norm}(\mathrm{layer}_k(\mathrm{dropout}(y_{k-1})))
 
     Dropout acts between the layers (before all but the first, never on the residual path) and only in training:
-    ``model.train()`` and ``model.eval()`` switch it. Calls are those of :class:`~seqjax.nn.Layer`; the carry is a tuple with one entry a layer.
+    ``model.train()`` and ``model.eval()`` switch it. Calls are those of :class:`~seqjax.nn.Layer`; the carry is a tuple
+    with one entry a layer.
 
     Args:
         layers: :class:`Recurrent` or :class:`Bidirectional` layers, from the bottom up.
@@ -71,10 +73,9 @@ class Stacked(Layer):
             raise ValueError(f"the carry has {len(carry)} entries, expected one for each of {len(self.layers)} layers")
         carries = []
         for index, layer in enumerate(self.layers):
+            seen = inputs if index == 0 or self.dropout is None else self.dropout(inputs)
             try:
-                layer_carry, outputs = run(
-                    layer, self.dropout(inputs) if index and self.dropout else inputs, carry[index]
-                )
+                layer_carry, outputs = run(layer, seen, carry[index])
             except (ValueError, TypeError) as error:
                 if type(error) not in (ValueError, TypeError):
                     raise
@@ -104,10 +105,9 @@ def _norm(normalization: str, layer: Layer, rngs: nnx.Rngs) -> nnx.Module:
 def _check_sizes(layers: Sequence[Layer]) -> None:
     if not layers:
         raise ValueError("Stacked needs at least one layer, got none")
-    for index, layer in enumerate(layers[1:], start=1):
-        below = layers[index - 1]
+    for index, (below, layer) in enumerate(pairwise(layers), start=1):
         if below.output_size != layer.input_size:
             raise ValueError(
-                f"layers[{index - 1}] gives {below.output_size} features, but layers[{index}] expects {layer.input_size}; "
-                f"build layers[{index}] with input_size={below.output_size}"
+                f"layers[{index}] expects {layer.input_size} features, but the layer below it gives "
+                f"{below.output_size}; build layers[{index}] with input_size={below.output_size}"
             )
