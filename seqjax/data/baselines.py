@@ -49,8 +49,8 @@ def ngram_bits(
     part, with the counts of the other nine; the held-out part meets the counts of the whole training part.
 
     ``kneser-ney`` is interpolated modified Kneser-Ney smoothing (Chen and Goodman, 1999), the strongest of the
-    classical ones: absolute discounts for counts of 1, 2, and 3 or more; below the highest order, the contexts in which an n-gram
-    occurs are counted instead of its occurrences.
+    classical ones: absolute discounts for counts of 1, 2, and 3 or more; below the highest order, the different symbols
+    before an n-gram are counted instead of its occurrences.
 
     The held-out part is read as the continuation of the training part, so its first symbols have a context too.
 

@@ -7,6 +7,7 @@ import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 
 from seqjax.errors import DataError
@@ -149,8 +150,16 @@ def _fetch(url: str, part: Path, size: int, progress: Progress | None) -> None:
     headers = {"Accept-Encoding": "identity", "User-Agent": "seqjax"}
     if have:
         headers["Range"] = f"bytes={have}-"
-    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT_SECONDS) as response:
-        resumed = response.status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+    try:
+        response = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT_SECONDS)
+    except urllib.error.HTTPError as error:
+        if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            # The server has nothing more, so the checksum can tell.
+            return
+        raise
+    with response:
+        announced = response.headers.get("Content-Range", "")
+        resumed = response.status == HTTPStatus.PARTIAL_CONTENT and announced.startswith(f"bytes {have}-")
         have = have if resumed else 0
         with part.open("ab" if resumed else "wb") as file:
             # More than expected is a different file: its checksum shows it, so one chunk too many is enough.
@@ -172,4 +181,4 @@ def _reason(error: Exception) -> str:
         return "the connection broke"
     if isinstance(error, urllib.error.URLError):
         return f"no connection, is there a network? ({error.reason})"
-    return f"the connection broke ({error})"
+    return f"stopped by {error}"

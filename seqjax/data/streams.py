@@ -62,9 +62,9 @@ class ContiguousStreams:
 
     An epoch of ``K`` batches is one pass over the text: ``batch_size`` streams of ``K * length`` symbols lie one behind
     the other in it, and batch ``k`` of the epoch holds window ``k`` of each. The carry after one batch is thus the
-    right one for the next, except where the next is ``fresh``. All streams of an epoch start later by a shift drawn from
-    ``(seed, epoch)``, so that the boundaries at which gradients are cut, and the few symbols left over at the ends,
-    differ between epochs.
+    right one for the next, except where the next is ``fresh``. All streams of an epoch start later by a shift drawn
+    from ``(seed, epoch)``, so that the boundaries at which gradients are cut, and the few symbols left over at the
+    ends, differ between epochs.
 
     The state is one integer, the index of the next batch. There are the two methods of a random-access source, so
     ``grain`` reads it as it is; ``len`` is the largest there can be, since epochs do not end.
