@@ -31,7 +31,7 @@ def activation_function(activation: Activation) -> Callable[[jax.Array], jax.Arr
     Raises:
         ValueError: the name is not known; the message lists the names and the nearest one.
     """
-    if callable(activation):
+    if not isinstance(activation, str):
         return activation
     if activation in ACTIVATIONS:
         return ACTIVATIONS[activation]

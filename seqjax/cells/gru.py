@@ -81,7 +81,7 @@ class GRU(Cell):
         """One step; see the class."""
         activation, h, size = activation_function(self.activation), carry.hidden, self.hidden_size
         projected = inputs @ params.kernel + params.bias
-        if self.reset == "after":
+        if params.recurrent_bias is not None:
             recurrent = h @ params.recurrent_kernel
             r, z = jnp.split(jax.nn.sigmoid(projected[..., : 2 * size] + recurrent[..., : 2 * size]), 2, axis=-1)
             n = activation(projected[..., 2 * size :] + r * (recurrent[..., 2 * size :] + params.recurrent_bias))

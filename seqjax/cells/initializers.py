@@ -38,7 +38,7 @@ def initializer_function(initializer: Initializer) -> Callable[..., jax.Array]:
     Raises:
         ValueError: the name is not known.
     """
-    if callable(initializer):
+    if not isinstance(initializer, str):
         return initializer
     if initializer in INITIALIZERS:
         return INITIALIZERS[initializer]

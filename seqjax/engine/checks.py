@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from seqjax.cells import Cell
 
@@ -60,7 +61,7 @@ def check_flags(
         resets = jnp.asarray(resets)
         if resets.ndim == 0 or resets.shape[0] != time_steps:
             raise ValueError(
-                f"resets have shape {resets.shape}, expected [time, ...] with {time_steps} time steps, as the inputs have"
+                f"resets have shape {resets.shape}, expected [time, ...] with the {time_steps} time steps of the inputs"
             )
         if resets.dtype != jnp.bool_:
             raise ValueError(f"resets must be booleans (True = fresh carry before that step), got {resets.dtype}")
@@ -71,7 +72,7 @@ def check_flags(
 def _check_lengths(lengths: Any, time_steps: int) -> None:
     if not jnp.issubdtype(jnp.result_type(lengths), jnp.integer):
         raise ValueError(f"lengths must be whole numbers, got {jnp.result_type(lengths)}")
-    if isinstance(lengths, jax.core.Tracer):
+    if isinstance(lengths, Tracer):
         return
     values = np.asarray(lengths)
     if values.size and (values.min() < 0 or values.max() > time_steps):
@@ -111,8 +112,8 @@ def check_carry(step: Any, carry: Any, new_carry: Any) -> None:
                 else "does the initial carry have the batch axes of the inputs?"
             )
             raise TypeError(
-                f"carry{jax.tree_util.keystr(path)} of {name} is {before.dtype}{list(before.shape)} before the step and "
-                f"{after.dtype}{list(after.shape)} after it; {cause}"
+                f"carry{jax.tree_util.keystr(path)} of {name} is {before.dtype}{list(before.shape)} before the step "
+                f"and {after.dtype}{list(after.shape)} after it; {cause}"
             )
 
 

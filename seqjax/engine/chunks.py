@@ -15,8 +15,8 @@ _SHORTEST, _LONGEST = 8, 64
 def chunk_length(time_steps: int, bytes_per_step: int) -> int:
     """How many steps to take at once, from the bytes that one step hands from stage to stage.
 
-    A length that divides the number of steps is preferred, if there is one near: what is left over costs a second copy of
-    the loop in the compiled program.
+    A length that divides the number of steps is preferred, if there is one near: what is left over costs a second copy
+    of the loop in the compiled program.
     """
     if jax.default_backend() != "cpu":
         return time_steps

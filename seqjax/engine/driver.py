@@ -31,21 +31,21 @@ def scan(
 ) -> Any:
     r"""Run a step over time: ``carry_t, output_t = cell(params, carry_{t-1}, inputs_t)``.
 
-    Values and gradients are those of :func:`jax.lax.scan` of the step. The engine reads the step and moves work that does
-    not need the carry out of the loop; ``seqjax.explain(cell)`` shows what it found.
+    Values and gradients are those of :func:`jax.lax.scan` of the step. The engine reads the step and moves work that
+    does not need the carry out of the loop; ``seqjax.explain(cell)`` shows what it found.
 
     Args:
         cell: a :class:`~seqjax.Cell`, or any function ``step(params, carry, inputs) -> (carry, output)``.
         params: the step's parameters, any tree of arrays.
         inputs: any tree of arrays ``[time, *batch, ...]``.
         carry: the carry before the first step; a cell's own initial carry if not given.
-        lengths: whole numbers ``[*batch]``, 0 to ``time``. Outputs after the end are zero, the final carry is the one at
-            the last valid step, and what the padding holds (NaN too) touches nothing.
+        lengths: whole numbers ``[*batch]``, 0 to ``time``. Outputs after the end are zero, the final carry is the one
+            at the last valid step, and what the padding holds (NaN too) touches nothing.
         resets: booleans ``[time, *batch]``; where True the carry is fresh *before* that step's input is read.
         reverse: run from the last (valid) step to the first; outputs keep their places.
         mode: ``"auto"``, or ``"lax"`` for the plain scan, which also offers forward-mode derivatives.
-        checkpoint: ``None`` saves what the backward pass needs; ``"sqrt"`` or a number of time steps saves only one carry
-            a segment and recomputes the rest, so that memory grows as the square root of time.
+        checkpoint: ``None`` saves what the backward pass needs; ``"sqrt"`` or a number of time steps saves only one
+            carry a segment and recomputes the rest, so that memory grows as the square root of time.
         return_carries: also return every carry.
         fresh_carry: the carry that a reset restores, shaped like ``carry``; a cell's own initial carry if not given.
 

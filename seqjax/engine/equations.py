@@ -73,7 +73,7 @@ def live(equations: Sequence[JaxprEqn], wanted: Iterable[Atom]) -> list[JaxprEqn
 
 def shape_of(value: Any, drop: int = 0) -> jax.ShapeDtypeStruct:
     """The abstract value of an array or variable, without its first ``drop`` axes."""
-    kind = value.aval if isinstance(value, Var) else jax.typeof(value)
+    kind = aval(value) if isinstance(value, Var | Literal) else jax.typeof(value)
     return jax.ShapeDtypeStruct(
         kind.shape[drop:], kind.dtype, weak_type=kind.weak_type, manual_axis_type=kind.manual_axis_type
     )
@@ -121,13 +121,18 @@ def _evaluate_open(jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Any
     return [read(environment, atom) for atom in jaxpr.outvars]
 
 
-def is_inexact(variable: Atom) -> bool:
+def aval(atom: Atom) -> Any:
+    """The shape and type of a variable or literal."""
+    return atom.aval
+
+
+def is_inexact(atom: Atom) -> bool:
     """Whether the variable has a derivative."""
-    return jnp.issubdtype(variable.aval.dtype, jnp.inexact)
+    return jnp.issubdtype(aval(atom).dtype, jnp.inexact)
 
 
-def bytes_of(variable: Atom) -> int:
+def bytes_of(atom: Atom) -> int:
     """Size of one value of the variable; a random key counts as its data."""
-    dtype = variable.aval.dtype
+    dtype = aval(atom).dtype
     item = 8 if jnp.issubdtype(dtype, jax.dtypes.extended) else dtype.itemsize
-    return variable.aval.size * item
+    return aval(atom).size * item

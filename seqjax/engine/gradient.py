@@ -1,7 +1,7 @@
 """The backward pass of a step, as another step that the same plan sorts.
 
-Back-propagation through time is itself a recurrence: its carry is the cotangent of the carry, and it runs the other way.
-So the derivative of a step is traced to a step, with
+Back-propagation through time is itself a recurrence: its carry is the cotangent of the carry, and it runs the other
+way. So the derivative of a step is traced to a step, with
 
     carry     d new_carry  ->  d carry
     inputs    the saved values of that time step, its inputs, and the cotangents of its outputs
@@ -13,15 +13,14 @@ comes after it. In the loop remain a few multiplications and one product.
 
 The gradient of a kernel never enters the loop. Every product of a moving operand with a fixed one is tapped: its
 cotangents of all steps, beside its moving operands, are what one contraction over time needs. The other parameters'
-gradients (biases, peepholes) are outputs of every step, summed over time; only where such a parameter is much larger than
-the carry, and stacking its gradient over a chunk of time would cost memory, is the sum part of the reverse carry.
+gradients (biases, peepholes) are outputs of every step, summed over time; only where such a parameter is much larger
+than the carry, and stacking its gradient over a chunk of time would cost memory, is the sum part of the reverse carry.
 
 How saved values enter: the forward step is evaluated under ``jax.vjp`` with each saved value put in the place of the
 computed one (:func:`_recall`), so that all that was only needed to compute it is dead and drops out.
 """
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,7 +29,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.extend.core import JaxprEqn, Var
 
-from seqjax.engine.equations import Step, bind, evaluate, is_inexact, live, read, shape_of, trace, variables
+from seqjax.engine.equations import Step, aval, bind, evaluate, is_inexact, live, read, shape_of, trace, variables
 from seqjax.engine.plan import Plan, fixed_operand, make_plan, merge_products, split_once
 from seqjax.engine.saved import values_to_save
 
@@ -49,7 +48,9 @@ class Product:
     @property
     def parameter(self) -> Var:
         """The fixed operand."""
-        return self.equation.invars[self.position]
+        operand = self.equation.invars[self.position]
+        assert isinstance(operand, Var)
+        return operand
 
     def __call__(self, moving: Any, parameter: Any) -> Any:
         """The product of one time step."""
@@ -58,8 +59,8 @@ class Product:
 
     def parameter_gradient(self, moving: Any, parameter: Any, cotangents: Any) -> Any:
         """The parameter's gradient from stacked operands and cotangents: one contraction over time."""
-        stacked = lambda parameter: jax.vmap(self, in_axes=(0, None))(moving, parameter)
-        return jax.vjp(stacked, parameter)[1](cotangents)[0]
+        over_time = lambda parameter: jax.vmap(self, in_axes=(0, None))(moving, parameter)
+        return jax.linear_transpose(over_time, parameter)(cotangents)[0]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -130,8 +131,8 @@ def make_gradient(step: Step) -> Gradient:
         )
     )
     plain = [v for v in step.params if v in elsewhere and is_inexact(v)]
-    carry_size = sum(math.prod(v.aval.shape) for v in step.carry)
-    accumulated = [v for v in plain if v.aval.size > _STACK_AT_MOST * max(carry_size, 1)]
+    carry_size = sum(aval(v).size for v in step.carry)
+    accumulated = [v for v in plain if aval(v).size > _STACK_AT_MOST * max(carry_size, 1)]
     summed = [v for v in plain if v not in set(accumulated)]
 
     everything = list(step.carry) + [v for e in step.equations for v in e.outvars]
@@ -214,9 +215,9 @@ def _trace_backward(
                     else:
                         environment[v] = _recall(result, stored[v]) if is_inexact(v) else stored[v]
             finals = [step.new_carry[i] for i in carry_index] + [step.outputs[i] for i in output_index]
-            return [lax.convert_element_type(read(environment, v), v.aval.dtype) for v in finals], moving
+            return [lax.convert_element_type(read(environment, v), aval(v).dtype) for v in finals], moving
 
-        probes = [jnp.zeros(p.equation.outvars[0].aval.shape, p.equation.outvars[0].aval.dtype) for p in products]
+        probes = [lax.full_like(aval(p.equation.outvars[0]), 0) for p in products]
         _, pull_back, moving = jax.vjp(
             forward,
             [fixed[v] for v in plain],

@@ -11,8 +11,8 @@ of four stages:
 "All steps at once" is ``jax.vmap`` of the same equations over time, so a product ``inputs @ kernel`` of shape
 ``[batch, features]`` becomes one large product over ``[time, batch, features]``.
 
-Before the sorting, products that share their moving operand (``h @ W_i``, ``h @ W_f``, ...) become one product with the
-fixed operands side by side: a step written with one matrix a gate is as good as one with a stacked kernel.
+Before that, products of one stage that share their moving operand (``h @ W_i``, ``h @ W_f``, ...) become one product
+with the fixed operands side by side: a step written with one matrix a gate is as good as one with a stacked kernel.
 
 The rule for safety: what is not recognised stays in the loop. Control flow, callbacks and foreign kernels are never
 mapped over time, nor are random generators whose numbers depend on the shape they are drawn in.
@@ -22,11 +22,23 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-import jax.numpy as jnp
 from jax import lax
 from jax.extend.core import JaxprEqn, Literal, Var
 
-from seqjax.engine.equations import Atom, Environment, Step, bind, evaluate, live, read, shape_of, trace, variables
+from seqjax.engine.equations import (
+    Atom,
+    Environment,
+    Step,
+    aval,
+    bind,
+    evaluate,
+    is_inexact,
+    live,
+    read,
+    shape_of,
+    trace,
+    variables,
+)
 
 _STAYS_IN_LOOP = frozenset(
     {
@@ -87,47 +99,42 @@ def split_once(step: Step) -> tuple[list[JaxprEqn], list[Var], Step]:
 
 
 def merge_products(step: Step) -> Step:
-    """The step with every group of products that share their moving operand as one product."""
-    fixed = set(step.params) | set(step.constants)
-    for equation in step.equations:
-        if fixed.issuperset(variables(equation.invars)):
-            fixed.update(equation.outvars)
+    """The step with every group of products that share their moving operand, and their stage, as one product."""
+    once, _, body = split_once(step)
+    fixed = {*step.params, *step.constants, *(v for e in once for v in e.outvars)}
+    plan = make_plan(body)
     groups: dict[Any, list[JaxprEqn]] = {}
-    for equation in live(step.equations, [*step.new_carry, *step.outputs]):
-        position = fixed_operand(equation, fixed)
-        if position is not None and _can_merge(equation, position):
-            groups.setdefault(_merge_key(equation, position), []).append(equation)
+    for stage in (plan.before, plan.loop, plan.after):
+        for equation in stage:
+            position = fixed_operand(equation, fixed)
+            if position is not None and _can_merge(equation, position):
+                groups.setdefault((id(stage), _merge_key(equation, position)), []).append(equation)
     first = {id(group[0]): group for group in groups.values() if len(group) > 1}
     if not first:
         return step
     merged = {id(equation) for group in first.values() for equation in group}
 
-    def function(params: list, carry: list, inputs: list) -> tuple[list, list]:
+    def function(params: list, carry: list, inputs: list) -> list:
         environment = step.environment(params)
         environment.update(zip(step.carry, carry, strict=True))
         environment.update(zip(step.inputs, inputs, strict=True))
-        evaluate([e for e in step.equations if fixed.issuperset(e.outvars)], environment)
-        for equation in step.equations:
+        evaluate(once, environment)
+        for equation in body.equations:
             if id(equation) in first:
                 _evaluate_merged(first[id(equation)], fixed, environment)
-            elif id(equation) not in merged and not fixed.issuperset(equation.outvars):
+            elif id(equation) not in merged:
                 evaluate([equation], environment)
-        return [read(environment, a) for a in step.new_carry], [read(environment, a) for a in step.outputs]
+        return [read(environment, atom) for atom in (*step.new_carry, *step.outputs)]
 
-    return retrace(function, step)
-
-
-def retrace(function: Any, step: Step) -> Step:
-    """Trace a function of the same parameters, carry and inputs as ``step``."""
-    groups = (step.params, step.carry, step.inputs)
-    return trace(lambda p, c, x: sum(function(p, c, x), []), *([shape_of(v) for v in group] for group in groups))
+    arguments = (step.params, step.carry, step.inputs)
+    return trace(function, *([shape_of(v) for v in group] for group in arguments))
 
 
 def fixed_operand(equation: JaxprEqn, fixed: set[Var]) -> int | None:
     """Which operand of a product does not change over time, if exactly one does not; ``None`` for anything else."""
     if equation.primitive.name not in ("dot_general", "conv_general_dilated"):
         return None
-    if not jnp.issubdtype(equation.outvars[0].aval.dtype, jnp.inexact):
+    if not is_inexact(equation.outvars[0]):
         return None
     is_fixed = [isinstance(v, Literal) or v in fixed for v in equation.invars]
     return is_fixed.index(True) if sum(is_fixed) == 1 else None
@@ -136,7 +143,7 @@ def fixed_operand(equation: JaxprEqn, fixed: set[Var]) -> int | None:
 def _free_axes(equation: JaxprEqn, position: int) -> list[int]:
     contracting, batch = equation.params["dimension_numbers"]
     taken = {*contracting[position], *batch[position]}
-    return [axis for axis in range(equation.invars[position].aval.ndim) if axis not in taken]
+    return [axis for axis in range(aval(equation.invars[position]).ndim) if axis not in taken]
 
 
 def _can_merge(equation: JaxprEqn, position: int) -> bool:
@@ -148,11 +155,12 @@ def _can_merge(equation: JaxprEqn, position: int) -> bool:
 
 def _merge_key(equation: JaxprEqn, position: int) -> tuple:
     params = tuple(sorted((name, str(value)) for name, value in equation.params.items()))
-    return equation.invars[1 - position], position, equation.invars[position].aval.dtype, params
+    return equation.invars[1 - position], position, aval(equation.invars[position]).dtype, params
 
 
 def _evaluate_merged(group: Sequence[JaxprEqn], fixed: set[Var], environment: Environment) -> None:
     position = fixed_operand(group[0], fixed)
+    assert position is not None
     axis = _free_axes(group[0], position)[0]
     operands: list[Any] = [None, None]
     operands[1 - position] = read(environment, group[0].invars[1 - position])
@@ -160,7 +168,7 @@ def _evaluate_merged(group: Sequence[JaxprEqn], fixed: set[Var], environment: En
     [product] = bind(group[0], operands)
     # The free axes of the left operand come first in a product, those of the right operand last.
     axis = product.ndim - 1 if position == 1 else 0
-    sizes = [equation.outvars[0].aval.shape[axis] for equation in group]
+    sizes = [aval(equation.outvars[0]).shape[axis] for equation in group]
     for equation, part in zip(group, lax.split(product, sizes, axis), strict=True):
         environment[equation.outvars[0]] = part
 
@@ -169,7 +177,7 @@ def stays_in_loop(equation: JaxprEqn) -> bool:
     """Whether the equation must not be mapped over time."""
     name = equation.primitive.name
     if name.startswith("random_") or name.startswith("rng_"):
-        keys = [v.aval.dtype.name for v in [*equation.invars, *equation.outvars] if not isinstance(v, Literal)]
+        keys = [aval(v).dtype.name for v in [*equation.invars, *equation.outvars]]
         return name.startswith("rng_") or any(key.startswith("key<") and key != "key<fry>" for key in keys)
     return name in _STAYS_IN_LOOP or bool(equation.effects)
 

@@ -3,8 +3,8 @@
 The derivative of a step needs some of the step's values (gates, activations, left operands of products). A value can be
 kept, at the cost of its bytes, or computed again from others. Computing again is cheap for elementwise work, which runs
 for a whole chunk of time at once, but a product, an inner loop or a sort is not done twice, and the carry cannot be had
-again at all. So the cheapest choice is a minimum vertex cut in the graph of the step's equations, between what cannot be
-had again and what the derivative needs, with bytes as capacities. Among cuts of equal size the one nearest to the
+again at all. So the cheapest choice is a minimum vertex cut in the graph of the step's equations, between what cannot
+be had again and what the derivative needs, with bytes as capacities. Among cuts of equal size the one nearest to the
 derivative is taken, which computes the least again.
 
 For an LSTM the cut is the four gates, the cell and the hidden state; not the input projection, not the recurrent one.

@@ -1,7 +1,7 @@
 """Running a plan one step after the other, in chunks of time, and differentiating it.
 
-A chunk is evaluated stage by stage: ``before`` for all its steps at once, the loop, ``after`` for all its steps at once.
-Chunks keep what the stages hand to each other small enough for the cache. Forward and backward pass are the same code:
+A chunk is evaluated stage by stage: ``before`` for all its steps at once, the loop, ``after`` for all its steps at
+once. Chunks keep what the stages hand to each other small enough for the cache. Forward and backward pass are the same code:
 the backward pass of a step is a step (see :mod:`seqjax.engine.gradient`).
 """
 
@@ -15,7 +15,7 @@ from jax import lax
 from jax.extend.core import Literal
 
 from seqjax.engine.chunks import chunk_length, in_chunks
-from seqjax.engine.equations import Step, bytes_of, evaluate, read, shape_of, trace
+from seqjax.engine.equations import Step, aval, bytes_of, evaluate, read, shape_of, trace
 from seqjax.engine.gradient import Gradient, accumulator, make_gradient
 from seqjax.engine.plan import Plan, make_plan, merge_products, split_once
 from seqjax.engine.varying import reverse_mode_only, same_variation, zeros_like_varying
@@ -57,9 +57,7 @@ def run_planned(step: Callable, params: Any, carry: Any, inputs: Any, reverse: b
             jax.tree.unflatten(input_tree, inputs),
         )
         outputs, output_tree = jax.tree.flatten(outputs)
-        new_carry = [
-            lax.convert_element_type(v, c.dtype) for v, c in zip(jax.tree.leaves(new_carry), carry, strict=True)
-        ]
+        new_carry = [_typed(v, c) for v, c in zip(jax.tree.leaves(new_carry), carry, strict=True)]
         return [*new_carry, *map(jnp.asarray, outputs)]
 
     shapes = [shape_of(leaf) for leaf in param_leaves], [shape_of(leaf) for leaf in carry_leaves]
@@ -125,7 +123,7 @@ def _run_backward(program: Program, residuals: tuple, cotangents: tuple) -> tupl
     for v, part in [*parts, *zip((p.parameter for p in gradient.products), contractions, strict=True)]:
         totals[v] = totals[v] + part if v in totals else part
     return (
-        [totals[v].astype(v.aval.dtype) if v in totals else None for v in body.params],
+        [totals[v].astype(aval(v).dtype) if v in totals else None for v in body.params],
         _place(d_carry, gradient.carry, len(body.carry)),
         _place(d_inputs, gradient.inputs, len(body.inputs)),
     )
@@ -183,7 +181,7 @@ def run_stages(plan: Plan, params: list, carry: list, inputs: list, reverse: boo
     def output(atom: Any) -> Any:
         if not isinstance(atom, Literal) and atom in stacked:
             return stacked[atom]
-        value = jnp.asarray(read(fixed, atom), atom.aval.dtype)
+        value = jnp.asarray(read(fixed, atom), aval(atom).dtype)
         return jnp.broadcast_to(value, (time_steps, *value.shape))
 
     return carry, [output(atom) for atom in plan.outputs]

@@ -33,8 +33,8 @@ def zeros_like_varying(shape: jax.ShapeDtypeStruct, values: Any) -> jax.Array:
     return _vary(jnp.zeros(shape.shape, shape.dtype), _axes(values))
 
 
-# The identity on values. Its tangent goes through a linear operation that can be transposed, as reverse mode does, but not
-# evaluated, as forward mode would: there the message below is better than JAX's own, which cannot know the way out.
+# The identity on values. Its tangent goes through a linear operation that can be transposed, as reverse mode does, but
+# not evaluated, as forward mode would: there the message below is better than JAX's own, which cannot know the way out.
 _reverse_only = Primitive("reverse_mode_only")
 _MESSAGE = (
     "seqjax.scan offers reverse-mode derivatives (jax.grad, jax.vjp) of its planned loop; for forward mode (jax.jvp, "
@@ -50,7 +50,7 @@ _reverse_only.def_impl(_refuse)
 _reverse_only.def_abstract_eval(lambda value: value)
 mlir.register_lowering(_reverse_only, _refuse)
 ad.deflinear2(_reverse_only, lambda cotangent, _: [cotangent])
-batching.primitive_batchers[_reverse_only] = lambda values, axes: (_reverse_only.bind(*values), axes[0])
+batching.primitive_batchers[_reverse_only] = _refuse
 
 
 @jax.custom_jvp
