@@ -105,6 +105,7 @@ def test_a_server_that_cannot_resume_is_read_from_the_start(server, tmp_path, pa
     server.ranges = False
     part.write_bytes(CONTENT[:1000])
     assert download("file", tmp_path).read_bytes() == CONTENT
+    assert server.requested_ranges == ["bytes=1000-"]
 
 
 def test_a_part_that_is_complete_is_not_fetched(server, tmp_path, part):
