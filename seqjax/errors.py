@@ -3,6 +3,10 @@
 The command line prints the message and exits with ``exit_code``; as a library the same errors are ordinary exceptions.
 """
 
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
 
 class SeqjaxError(Exception):
     """Something that the user can mend."""
@@ -26,3 +30,26 @@ class CheckpointError(SeqjaxError):
 
 class TrainingError(SeqjaxError):
     """Training that cannot go on, such as a loss that is not finite."""
+
+
+def closest(word: str, known: Sequence[str]) -> str | None:
+    """The known word that a misspelt one probably stands for, if any comes near."""
+    by_lower_case = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(word.lower(), by_lower_case, n=1)
+    if not close and len(word) >= 3:
+        close = sorted((name for name in by_lower_case if word.lower() in name), key=len)
+    return by_lower_case[close[0]] if close else None
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """The hint after a misspelt word: what was probably meant, or all that is known."""
+    close = closest(word, known)
+    if close is not None:
+        return f"did you mean '{close}'?"
+    return f"known are {', '.join(known)}" if known else "there are none"
+
+
+def shown(value: Any) -> str:
+    """A value as it would stand in a config, cut where it is long."""
+    text = {None: "null", True: "true", False: "false"}[value] if isinstance(value, bool | None) else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,9 +1,9 @@
 """The experiment schema: composes the schemas that stand beside the things they configure. Imports no JAX."""
 
 import dataclasses
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from seqjax.data import TextConfig
 from seqjax.optim import OptimizerConfig
@@ -81,21 +81,24 @@ class ExperimentConfig:
     """One runnable experiment.
 
     Attributes:
-        name: what the run directory is called.
+        name: what the run directory is called; letters, digits, ``_``, ``.`` and ``-``.
         seed: of parameters, dropout, data order and the final sample.
         data: the text.
         model: the model.
         optimizer: the Optax chain.
         train: the training loop.
         sample: the sample at the end.
-        schema_version: of this schema.
+        schema_version: of the schema that a stored config was written for.
     """
 
-    name: str = "experiment"
+    # pydantic hands this on to the dataclasses inside: nothing is guessed, and nothing unknown is let through.
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")] = "experiment"
     seed: Annotated[int, Field(ge=0)] = 0
-    data: TextConfig = TextConfig()
-    model: ModelConfig = ModelConfig()
-    optimizer: OptimizerConfig = OptimizerConfig()
-    train: TrainConfig = TrainConfig()
-    sample: SampleConfig = SampleConfig()
+    data: TextConfig = dataclasses.field(default_factory=TextConfig)
+    model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+    optimizer: OptimizerConfig = dataclasses.field(default_factory=OptimizerConfig)
+    train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
+    sample: SampleConfig = dataclasses.field(default_factory=SampleConfig)
     schema_version: Literal[1] = 1

@@ -1,0 +1,17 @@
+"""Experiment configurations: their schema, loading with overrides, and errors that name the mend. Imports no JAX."""
+
+from seqjax.config.cells import cell_fields as cell_fields
+from seqjax.config.cells import cell_names as cell_names
+from seqjax.config.cells import check_cell as check_cell
+from seqjax.config.load import config_from_dict as config_from_dict
+from seqjax.config.load import config_to_dict as config_to_dict
+from seqjax.config.load import config_to_yaml as config_to_yaml
+from seqjax.config.load import find_config as find_config
+from seqjax.config.load import json_schema as json_schema
+from seqjax.config.load import load_config as load_config
+from seqjax.config.load import named_configs as named_configs
+from seqjax.config.load import parse_overrides as parse_overrides
+from seqjax.config.schema import ExperimentConfig as ExperimentConfig
+from seqjax.config.schema import ModelConfig as ModelConfig
+from seqjax.config.schema import SampleConfig as SampleConfig
+from seqjax.config.schema import TrainConfig as TrainConfig

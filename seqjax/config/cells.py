@@ -1,0 +1,110 @@
+"""Names and fields of the cells, read from their source: a misspelt name should not wait for JAX to be imported."""
+
+import ast
+import functools
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from seqjax.errors import nearest, shown
+
+_PACKAGE = "seqjax.cells"
+# What the model itself sets.
+_SET_BY_MODEL = ("input_size", "hidden_size")
+
+
+def cell_names() -> list[str]:
+    """The names of the exported cells; equal to the keys of ``seqjax.cells.registry()``, without importing it."""
+    return sorted(name for name in _exports(_PACKAGE) if name != "Cell" and _is_cell(_PACKAGE, name))
+
+
+def cell_fields(name: str) -> list[str]:
+    """The arguments of a cell's constructor, those of its base classes first."""
+    return list(_fields(_PACKAGE, name))
+
+
+def check_cell(name: str, options: Mapping[str, Any], at: str = "model.") -> list[str]:
+    """What is wrong with a cell's name and its options' names, one message each; empty where nothing is.
+
+    Args:
+        name: the cell.
+        options: further arguments of its constructor.
+        at: what the keys ``cell`` and ``cell_options`` are prefixed with in the messages.
+    """
+    names = cell_names()
+    if name not in names:
+        return [f"{at}cell - no cell of this name; {nearest(name, names)} (got {shown(name)})"]
+    known = [field for field in cell_fields(name) if field not in _SET_BY_MODEL]
+    messages = []
+    for key, value in options.items():
+        if key in _SET_BY_MODEL:
+            mend = "it is set by model.hidden_size" if key == "hidden_size" else "it follows from the layer below"
+            messages.append(f"{at}cell_options.{key} - not an option; {mend} (got {shown(value)})")
+        elif key not in known:
+            messages.append(
+                f"{at}cell_options.{key} - {name} has no such option; {nearest(key, known)} (got {shown(value)})"
+            )
+    return messages
+
+
+@functools.cache
+def _module(name: str) -> ast.Module:
+    # The specification of a submodule would import its package, and with it JAX; that of the root does not.
+    root, *rest = name.split(".")
+    spec = importlib.util.find_spec(root)
+    assert spec is not None
+    assert spec.submodule_search_locations
+    path = Path(spec.submodule_search_locations[0], *rest)
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def _exports(module: str) -> dict[str, str]:
+    """The names that a module imports from cell modules, and the module that each comes from."""
+    return {
+        alias.asname or alias.name: statement.module
+        for statement in _module(module).body
+        if isinstance(statement, ast.ImportFrom) and (statement.module or "").startswith(_PACKAGE)
+        for alias in statement.names
+        if statement.module is not None
+    }
+
+
+def _find_class(module: str, name: str) -> tuple[str, ast.ClassDef] | None:
+    for statement in _module(module).body:
+        if isinstance(statement, ast.ClassDef) and statement.name == name:
+            return module, statement
+    origin = _exports(module).get(name)
+    return _find_class(origin, name) if origin else None
+
+
+def _bases(found: tuple[str, ast.ClassDef]) -> list[tuple[str, str]]:
+    module, definition = found
+    nodes = [base.value if isinstance(base, ast.Subscript) else base for base in definition.bases]
+    return [(module, node.id) for node in nodes if isinstance(node, ast.Name)]
+
+
+def _is_cell(module: str, name: str) -> bool:
+    if name == "Cell":
+        return True
+    found = _find_class(module, name)
+    return found is not None and any(_is_cell(*base) for base in _bases(found))
+
+
+def _fields(module: str, name: str) -> dict[str, None]:
+    found = _find_class(module, name)
+    if found is None:
+        return {}
+    fields: dict[str, None] = {}
+    for base in reversed(_bases(found)):
+        fields |= _fields(*base)
+    for statement in found[1].body:
+        if (
+            isinstance(statement, ast.AnnAssign)
+            and isinstance(statement.target, ast.Name)
+            and "ClassVar" not in ast.unparse(statement.annotation)
+        ):
+            fields[statement.target.id] = None
+    return fields
