@@ -1,0 +1,25 @@
+"""Training from a configuration: runs that can be killed and resumed, evaluated and sampled.
+
+Nothing is imported until a name is used; with the first one come JAX, Flax and Optax.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from seqjax.train.runs import evaluate as evaluate
+    from seqjax.train.runs import resume as resume
+    from seqjax.train.runs import run as run
+    from seqjax.train.runs import sample as sample
+
+__all__ = ["evaluate", "resume", "run", "sample"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return getattr(importlib.import_module("seqjax.train.runs"), name)
+    raise AttributeError(f"module 'seqjax.train' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

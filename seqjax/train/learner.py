@@ -1,0 +1,213 @@
+"""A language model and its optimiser as pure, compiled functions of one state."""
+
+import functools
+from typing import Any, NamedTuple, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+
+from seqjax.losses import cross_entropy, mean_cross_entropy
+from seqjax.nn import LanguageModel
+
+
+class Totals(NamedTuple):
+    """Sums since the last row of the metrics file; only updates from finite gradients count."""
+
+    loss: jax.Array
+    """Nats."""
+    tokens: jax.Array
+    gradient_norm: jax.Array
+    updates: jax.Array
+
+
+class TrainState(NamedTuple):
+    """Everything that one update changes."""
+
+    step: jax.Array
+    """Updates so far."""
+    parameters: dict[str, jax.Array]
+    variables: dict[str, jax.Array]
+    """What the model holds besides parameters: the random state of dropout."""
+    optimizer: optax.OptState
+    carry: Any
+    totals: Totals
+    failures: jax.Array
+    """Batches in a row whose loss or gradient was not finite."""
+    failed_at: jax.Array
+    """The first step at which there were too many of them; 0 if there is none."""
+
+
+class Learner:
+    """The compiled functions of a training run.
+
+    The Flax modules are taken apart once. The functions take and return plain dictionaries of arrays, which cost
+    less to hand to a compiled function than modules do, and give every leaf of a checkpoint a readable name.
+
+    Args:
+        model: the language model; its values become the initial state.
+        optimizer: the Optax chain.
+        batch_size: number of streams.
+        allowed_failures: how many batches in a row may have a loss or gradient that is not finite.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        optimizer: optax.GradientTransformation,
+        *,
+        batch_size: int,
+        allowed_failures: int = 0,
+    ) -> None:
+        self._optimizer = optimizer
+        self._batch_size = batch_size
+        self._allowed_failures = allowed_failures
+        views = {
+            training: nnx.view(model, deterministic=not training, raise_if_not_found=False)
+            for training in (True, False)
+        }
+        self._graphs = {training: nnx.split(view, nnx.Param, ...) for training, view in views.items()}
+        _, self._initial_parameters, self._initial_variables = self._graphs[True]
+        self._update = jax.jit(self._update_step, donate_argnums=0)
+        self._evaluate = jax.jit(self._evaluation_step, donate_argnums=2)
+
+    def initial_state(self) -> TrainState:
+        """The state before the first update."""
+        parameters = _by_name(self._initial_parameters)
+        zero = jnp.zeros([], jnp.int32)
+        state = TrainState(
+            step=zero,
+            parameters=parameters,
+            variables=_by_name(self._initial_variables),
+            optimizer=self._optimizer.init(parameters),
+            carry=self.initial_carry(parameters),
+            totals=_no_totals(),
+            failures=zero,
+            failed_at=zero,
+        )
+        # Updates take the state's buffers over, so no two leaves may share one.
+        return jax.tree.map(functools.partial(jnp.array, copy=True), state)
+
+    def initial_carry(self, parameters: dict[str, jax.Array]) -> Any:
+        """The carry before the first token of a text."""
+        return self._module(parameters, _by_name(self._initial_variables), training=False).initial_carry(
+            self._batch_size
+        )
+
+    def update(self, state: TrainState, inputs: np.ndarray, targets: np.ndarray, fresh: bool) -> Any:
+        """One update from one batch ``[batch, time]``: the next state, and the batch's loss in nats per token.
+
+        The state given is used up: its buffers become those of the next one.
+        """
+        return self._update(state, inputs, targets, fresh)
+
+    def evaluate(self, state: TrainState, carry: Any, inputs: np.ndarray, targets: np.ndarray, mask: np.ndarray) -> Any:
+        """The carry after a batch, and the sum of its losses in nats; the carry given is used up."""
+        return self._evaluate(state.parameters, state.variables, carry, inputs, targets, mask)
+
+    def model(self, state: TrainState) -> LanguageModel:
+        """The module with the state's values, without dropout."""
+        return self._module(state.parameters, state.variables, training=False)
+
+    def parameter_count(self) -> int:
+        """Number of trained numbers."""
+        return sum(leaf.size for leaf in jax.tree.leaves(self._initial_parameters))
+
+    def _module(self, parameters: dict[str, jax.Array], variables: dict[str, jax.Array], training: bool) -> Any:
+        graph, parameter_tree, variable_tree = self._graphs[training]
+        return nnx.merge(graph, _like(parameter_tree, parameters), _like(variable_tree, variables))
+
+    def _update_step(self, state: TrainState, inputs: jax.Array, targets: jax.Array, fresh: jax.Array) -> Any:
+        def loss_function(parameters: dict[str, jax.Array]) -> Any:
+            model = self._module(parameters, state.variables, training=True)
+            initial = model.initial_carry(self._batch_size)
+            carry = jax.tree.map(functools.partial(jnp.where, fresh), initial, state.carry)
+            carry, logits = model(inputs, carry)
+            variables = _by_name(nnx.split(model, nnx.Param, ...)[2])
+            return mean_cross_entropy(logits, targets), (carry, variables)
+
+        (loss, (carry, variables)), gradients = jax.value_and_grad(loss_function, has_aux=True)(state.parameters)
+        finite = functools.reduce(
+            jnp.logical_and, [jnp.all(jnp.isfinite(leaf)) for leaf in [loss, *jax.tree.leaves(gradients)]]
+        )
+        updates, optimizer = self._optimizer.update(gradients, state.optimizer, state.parameters)
+        parameters = cast("dict[str, jax.Array]", optax.apply_updates(state.parameters, updates))
+        # A carry that is not finite would spoil every batch to come, even where the update is skipped.
+        carry = jax.tree.map(functools.partial(jnp.where, finite), carry, self.initial_carry(state.parameters))
+        step = state.step + 1
+        failures = jnp.where(finite, 0, state.failures + 1)
+        failed = (failures > self._allowed_failures) & (state.failed_at == 0)
+        sums = Totals(
+            loss=state.totals.loss + loss * targets.size,
+            tokens=state.totals.tokens + targets.size,
+            gradient_norm=state.totals.gradient_norm + optax.global_norm(gradients),
+            updates=state.totals.updates + 1,
+        )
+        return TrainState(
+            step=step,
+            parameters=parameters,
+            variables=variables,
+            optimizer=optimizer,
+            carry=carry,
+            totals=jax.tree.map(functools.partial(jnp.where, finite), sums, state.totals),
+            failures=failures,
+            failed_at=jnp.where(failed, step, state.failed_at),
+        ), loss
+
+    def _evaluation_step(
+        self,
+        parameters: dict[str, jax.Array],
+        variables: dict[str, jax.Array],
+        carry: Any,
+        inputs: jax.Array,
+        targets: jax.Array,
+        mask: jax.Array,
+    ) -> Any:
+        carry, logits = self._module(parameters, variables, training=False)(inputs, carry)
+        return carry, jnp.sum(cross_entropy(logits, targets, mask))
+
+
+def without_totals(state: TrainState) -> TrainState:
+    """The state after a row of the metrics file has been written."""
+    return state._replace(totals=_no_totals())
+
+
+def to_arrays(state: TrainState) -> dict[str, np.ndarray]:
+    """A copy of every leaf on the host, under its dotted name."""
+    return {name: np.array(_plain(leaf)) for name, leaf in _by_name(state).items()}
+
+
+def from_arrays(like: TrainState, arrays: dict[str, np.ndarray]) -> TrainState:
+    """The inverse of :func:`to_arrays`; ``like`` gives the structure."""
+
+    def restore(path: Any, leaf: Any) -> jax.Array:
+        array = jnp.array(arrays[_name(path)])
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return jax.random.wrap_key_data(array, impl=jax.random.key_impl(leaf))
+        return array
+
+    return jax.tree_util.tree_map_with_path(restore, like)
+
+
+def _no_totals() -> Totals:
+    # Each leaf has a buffer of its own, for updates take them over.
+    return Totals(jnp.zeros([]), jnp.zeros([], jnp.int32), jnp.zeros([]), jnp.zeros([], jnp.int32))
+
+
+def _plain(leaf: jax.Array) -> jax.Array:
+    return jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
+
+
+def _name(path: Any) -> str:
+    # Flax wraps each array in a variable, whose only leaf has a name of its own.
+    return jax.tree_util.keystr(path, simple=True, separator=".").removesuffix(".value")
+
+
+def _by_name(tree: Any) -> dict[str, jax.Array]:
+    return {_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+
+
+def _like(tree: Any, by_name: dict[str, jax.Array]) -> Any:
+    return jax.tree_util.tree_map_with_path(lambda path, _: by_name[_name(path)], tree)

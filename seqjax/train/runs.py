@@ -1,0 +1,311 @@
+"""A run and its directory: begun, resumed, evaluated and sampled.
+
+config.yaml       the whole configuration       metrics.jsonl    loss and held-out bits, step by step
+vocabulary.json   the symbols                   timing.jsonl     seconds and speed at the same steps
+checkpoints/STEP  everything to go on from      loss_curve.*     the picture (with matplotlib)
+sample.txt        what the model writes         summary.json     the result against the baselines
+tensorboard/      events (with tensorboardX)
+"""
+
+import dataclasses
+import json
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+import seqjax
+from seqjax.config import ExperimentConfig, config_from_dict, config_to_dict, config_to_yaml, load_config
+from seqjax.data import Vocabulary, vocabulary_from_json
+from seqjax.errors import CheckpointError, ConfigError, DataError
+from seqjax.nn import generate
+from seqjax.optim import skipped_updates
+from seqjax.train.checkpoints import Checkpoints
+from seqjax.train.curves import draw_loss_curve
+from seqjax.train.experiment import Experiment, build, heldout_bits
+from seqjax.train.files import write_atomically
+from seqjax.train.learner import TrainState, from_arrays, to_arrays
+from seqjax.train.loop import Trainer
+from seqjax.train.metrics import read_rows
+from seqjax.train.progress import clock_text, comparison
+
+# What the state of a run does not depend on; the rest decides shapes, data or random numbers.
+_MAY_CHANGE = ("optimizer", "sample", "train")
+
+
+def run(config: ExperimentConfig, run_dir: str | Path) -> Path:
+    """Train from the beginning.
+
+    Args:
+        config: the experiment.
+        run_dir: where everything goes; made if it is not there.
+
+    Returns:
+        The run directory.
+
+    Raises:
+        ConfigError: if the directory holds a run already, or the configuration cannot be used.
+        DataError: if the text cannot be used.
+        TrainingError: if the loss is not finite.
+        KeyboardInterrupt: after Ctrl-C, when a checkpoint is complete; ``SystemExit`` after SIGTERM.
+
+    Example:
+        >>> import seqjax, seqjax.config
+        >>> config = seqjax.config.load_config("char_lm_small", ["train.steps=100"])
+        >>> run_dir = seqjax.train.run(config, "runs/first")  # doctest: +SKIP
+    """
+    run_dir = Path(run_dir)
+    if (run_dir / "config.yaml").exists() or (run_dir / "checkpoints").exists():
+        raise ConfigError(
+            f"{run_dir} holds a run already; go on with it by `seqjax train --resume {run_dir}`, "
+            "or choose another directory"
+        )
+    config = _with_absolute_source(config)
+    _use_compilation_cache(config)
+    experiment = build(config)
+    experiment.encode_prompt(config.sample.prompt)
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        write_atomically(run_dir / "vocabulary.json", json.dumps(experiment.vocabulary.to_json(), ensure_ascii=False))
+        write_atomically(run_dir / "config.yaml", config_to_yaml(config))
+    except OSError as error:
+        raise ConfigError(f"cannot write to {run_dir}: {error.strerror}; choose another directory") from error
+    _print_header(experiment)
+    with Checkpoints(run_dir / "checkpoints", keep=config.train.keep_checkpoints) as checkpoints:
+        trainer = Trainer(experiment, run_dir, checkpoints)
+        trainer.train()
+    return _finish(trainer, run_dir)
+
+
+def resume(run_dir: str | Path, overrides: Sequence[str] = ()) -> Path:
+    """Go on with a run from its newest checkpoint that is not damaged; the end is bitwise that of an unbroken run.
+
+    Args:
+        run_dir: the run directory.
+        overrides: dotted keys and values below ``train``, ``optimizer`` or ``sample``, such as ``train.steps=2000``.
+
+    Returns:
+        The run directory.
+
+    Raises:
+        CheckpointError: if there is no checkpoint, or it is of another model.
+        ConfigError: if an override is wrong or changes what a resumed run cannot change.
+        DataError: if the text is not the one that the run began with.
+        TrainingError: if the loss is not finite.
+        KeyboardInterrupt: after Ctrl-C, when a checkpoint is complete; ``SystemExit`` after SIGTERM.
+    """
+    run_dir = Path(run_dir)
+    before, vocabulary = _read_run(run_dir)
+    config = _with_absolute_source(load_config(run_dir / "config.yaml", overrides))
+    _check_changes(config_to_dict(before), config_to_dict(config))
+    _use_compilation_cache(config)
+    experiment = build(config, vocabulary)
+    experiment.encode_prompt(config.sample.prompt)
+    with Checkpoints(run_dir / "checkpoints", keep=config.train.keep_checkpoints) as checkpoints:
+        restored = checkpoints.restore(_expected(experiment))
+        if config.train.steps < restored.step:
+            raise ConfigError(
+                f"train.steps={config.train.steps}, but the run is at step {restored.step}; ask for at least that"
+            )
+        if restored.record["text_crc32"] != experiment.text_checksum():
+            raise DataError(
+                f"the text {experiment.corpus.name} has changed since the run began (it may come with another version "
+                "of Python), so the run cannot go on where it was; restore the text, or begin a new run"
+            )
+        write_atomically(run_dir / "config.yaml", config_to_yaml(config))
+        _print_header(experiment)
+        print(f"resumed from {checkpoints.path(restored.step)}", flush=True)
+        trainer = Trainer(experiment, run_dir, checkpoints, restored)
+        trainer.train()
+    return _finish(trainer, run_dir)
+
+
+def evaluate(run_dir: str | Path, step: int | None = None) -> dict[str, Any]:
+    """Measure a run on the held-out text.
+
+    Args:
+        run_dir: the run directory.
+        step: of the checkpoint; the newest if not given.
+
+    Returns:
+        ``metric``, its name; ``value``; ``baselines``, by name; ``step``, of the checkpoint.
+
+    Raises:
+        CheckpointError: if there is no such checkpoint, or it is damaged or of another model.
+        DataError: if the text is missing or has characters that the vocabulary does not have.
+    """
+    experiment, state, step = _restored(Path(run_dir), step)
+    value = heldout_bits(experiment, state, lambda number, batches: None)
+    return {"metric": experiment.metric, "value": value, "baselines": experiment.baselines, "step": step}
+
+
+def sample(
+    run_dir: str | Path,
+    *,
+    prompt: str | None = None,
+    length: int | None = None,
+    temperature: float | None = None,
+    seed: int | None = None,
+    step: int | None = None,
+) -> str:
+    """Let the model of a run go on with a prompt; what is not given is as in the run's configuration.
+
+    Args:
+        run_dir: the run directory.
+        prompt: what the text begins with.
+        length: number of symbols to draw.
+        temperature: 0 takes the most probable symbol, 1 samples from the model as it is.
+        seed: of the draws.
+        step: of the checkpoint; the newest if not given.
+
+    Returns:
+        The prompt and what follows it.
+
+    Raises:
+        CheckpointError: if there is no such checkpoint, or it is damaged or of another model.
+        DataError: if the prompt is empty or has a character that the vocabulary does not have.
+    """
+    config, _ = _read_run(Path(run_dir))
+    given = {"prompt": prompt, "length": length, "temperature": temperature}
+    values = config_to_dict(config)
+    values["sample"] |= {name: value for name, value in given.items() if value is not None}
+    wanted = config_from_dict(values)
+    experiment, state, _ = _restored(Path(run_dir), step)
+    return _sample(dataclasses.replace(experiment, config=wanted), state, config.seed if seed is None else seed)
+
+
+def _sample(experiment: Experiment, state: TrainState, seed: int) -> str:
+    wanted = experiment.config.sample
+    prompt = experiment.encode_prompt(wanted.prompt)
+    drawn = generate(experiment.learner.model(state), prompt, wanted.length, jax.random.key(seed), wanted.temperature)
+    return experiment.vocabulary.decode(np.concatenate([prompt, np.asarray(drawn.tokens)]))
+
+
+def _finish(trainer: Trainer, run_dir: Path) -> Path:
+    experiment, config = trainer.experiment, trainer.experiment.config
+    assert trainer.value is not None  # The last step is always evaluated.
+    text = _sample(experiment, trainer.state, config.seed)
+    rows = read_rows(run_dir / "metrics.jsonl")
+    summary: dict[str, Any] = {
+        "metric": experiment.metric,
+        "value": trainer.value,
+        "baselines": experiment.baselines,
+        "steps": config.train.steps,
+        "tokens_per_second": trainer.clock.tokens_per_second,
+        "seconds": trainer.clock.seconds,
+        "versions": _versions(),
+        "parameters": experiment.learner.parameter_count(),
+    }
+    if config.optimizer.skip_nonfinite:
+        summary["skipped_updates"] = skipped_updates(trainer.state.optimizer)
+    write_atomically(run_dir / "sample.txt", text + "\n")
+    pictures = draw_loss_curve(run_dir, rows, experiment.baselines, name=config.name, unit=experiment.unit)
+    write_atomically(run_dir / "summary.json", json.dumps(summary, indent=2) + "\n")
+    speed = (
+        "" if summary["tokens_per_second"] is None else f" ({summary['tokens_per_second']:,.0f} {experiment.unit}s/s)"
+    )
+    print(
+        f"\nheld out: {trainer.value:.3f} bits per {experiment.unit} after {config.train.steps:,} steps "
+        f"in {clock_text(trainer.clock.seconds)}{speed}: {comparison(trainer.value, experiment.baselines)}"
+    )
+    if summary.get("skipped_updates"):
+        print(f"{summary['skipped_updates']} updates were skipped because a gradient was not finite")
+    if pictures:
+        print(f"loss curve: {pictures[0]}")
+    print(f"\n--- sample at temperature {config.sample.temperature:g} ---\n{text}\n---", flush=True)
+    return run_dir
+
+
+def _print_header(experiment: Experiment) -> None:
+    config, corpus, unit = experiment.config, experiment.corpus, experiment.unit
+    model, steps, data = config.model, config.train.steps, config.data
+    layers = "1 layer" if model.num_layers == 1 else f"{model.num_layers} layers"
+    passes = steps / experiment.streams.batches_per_epoch
+    train, heldout = experiment.streams.tokens.size, sum(int(batch.mask.sum()) for batch in experiment.heldout) + 1
+    bits = ", ".join(f"{name} {value:.3f}" for name, value in experiment.baselines.items())
+    print(
+        f"{config.name}: {model.cell}, {layers} of {model.hidden_size} units, "
+        f"{experiment.learner.parameter_count():,} parameters, on {jax.devices()[0].platform}\n"
+        f"text: {corpus.name}, {train:,} {unit}s to train on, {heldout:,} held out, "
+        f"vocabulary of {experiment.vocabulary.size}\n"
+        f"baselines in bits per {unit} of the held-out text: {bits}\n"
+        f"{steps:,} steps of {data.batch_size} x {data.length} {unit}s, {passes:.1f} passes over the text",
+        flush=True,
+    )
+
+
+def _restored(run_dir: Path, step: int | None) -> tuple[Experiment, TrainState, int]:
+    config, vocabulary = _read_run(run_dir)
+    _use_compilation_cache(config)
+    experiment = build(config, vocabulary)
+    with Checkpoints(run_dir / "checkpoints", read_only=True) as checkpoints:
+        restored = checkpoints.restore(_expected(experiment), step)
+    return experiment, from_arrays(experiment.learner.initial_state(), restored.arrays), restored.step
+
+
+def _read_run(run_dir: Path) -> tuple[ExperimentConfig, Vocabulary]:
+    for name in ("config.yaml", "vocabulary.json", "checkpoints"):
+        if not (run_dir / name).exists():
+            raise CheckpointError(f"{run_dir} holds no run: there is no {name} in it; give the directory of a run")
+    try:
+        content = json.loads((run_dir / "vocabulary.json").read_text())
+    except ValueError:
+        raise DataError(f"{run_dir / 'vocabulary.json'} is not JSON; restore it from a copy of the run") from None
+    return load_config(run_dir / "config.yaml"), vocabulary_from_json(content)
+
+
+def _expected(experiment: Experiment) -> dict[str, np.ndarray]:
+    return to_arrays(experiment.learner.initial_state())
+
+
+def _with_absolute_source(config: ExperimentConfig) -> ExperimentConfig:
+    """A text file is found again from any working directory."""
+    path = Path(config.data.source).expanduser()
+    if not path.is_file():
+        return config
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, source=str(path.absolute())))
+
+
+def _check_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    messages = [
+        f"{key} - cannot change in a resumed run (got {new!r}, the run has {old!r}); begin a new run"
+        for key, old, new in _differences(before, after)
+        if key.partition(".")[0] not in _MAY_CHANGE
+    ]
+    if messages:
+        raise ConfigError("\n".join(messages))
+
+
+def _differences(
+    before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, Any, Any]]:
+    for key in [*before, *(key for key in after if key not in before)]:
+        old, new = before.get(key), after.get(key)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            yield from _differences(old, new, f"{prefix}{key}.")
+        elif old != new:
+            yield f"{prefix}{key}", old, new
+
+
+def _use_compilation_cache(config: ExperimentConfig) -> None:
+    if config.train.compilation_cache is not None:
+        jax.config.update(
+            "jax_compilation_cache_dir", str(Path(config.train.compilation_cache).expanduser().absolute())
+        )
+        # The defaults keep only programs that took a second to compile.
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def _versions() -> dict[str, str]:
+    packages = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+    return {
+        "python": platform.python_version(),
+        "seqjax": seqjax.__version__,
+        **{package: metadata.version(package) for package in packages},
+        "device": jax.devices()[0].device_kind,
+    }
