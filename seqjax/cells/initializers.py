@@ -53,4 +53,6 @@ def initialize(
     Each gate is drawn alone: an orthogonal or Glorot kernel of the stacked shape would have the wrong scale.
     """
     draw = initializer_function(initializer)
-    return jnp.concatenate([draw(k, shape, dtype) for k in jax.random.split(key, gates)], axis=1)
+    # The orthogonal factorisation has no half-precision form.
+    exact = jnp.promote_types(dtype, jnp.float32)
+    return jnp.concatenate([draw(k, shape, exact) for k in jax.random.split(key, gates)], axis=1).astype(dtype)
