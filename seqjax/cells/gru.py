@@ -42,9 +42,9 @@ class GRU(Cell):
         n_t &= \phi(x_t W_n + b_n + (r_t \odot h_{t-1}) U_n) && \text{reset="before"} \\
         h_t &= (1 - z_t) \odot n_t + z_t \odot h_{t-1}
 
-    The output is :math:`h_t`. ``reset="after"`` (the first version of the paper, torch, cuDNN, Keras by default) needs one
-    product in the time loop and its own bias :math:`b_{hn}`; ``reset="before"`` (the published paper, haiku) needs two.
-    :math:`z` keeps the old state, as in torch and the paper; Chung et al. 2014 and haiku write :math:`1 - z` for it.
+    The output is :math:`h_t`. ``reset="after"`` (the first version of the paper, torch, cuDNN, Keras by default) needs
+    one product in the time loop and its own bias :math:`b_{hn}`; ``reset="before"`` (the published paper, haiku) needs
+    two. :math:`z` keeps the old state, as in torch and the paper; Chung et al. 2014 and haiku write :math:`1 - z`.
     """
 
     reset: Literal["after", "before"] = "after"

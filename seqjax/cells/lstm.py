@@ -43,7 +43,7 @@ class LSTM(Cell):
         h_t &= o_t \odot \phi(c_t)
 
     The output is :math:`h_t`. There is one bias (torch and cuDNN have two and use their sum). ``forget_bias`` is the
-    initial value of :math:`b_f` and is learned from there, as in Keras; it is not added in the step, as TensorFlow 1 did.
+    initial value of :math:`b_f` and is learned from there, as in Keras; TensorFlow 1 added it in the step instead.
     """
 
     forget_bias: float = 1.0

@@ -31,6 +31,7 @@ from seqjax.engine.equations import (
     Step,
     aval,
     bind,
+    bytes_of,
     evaluate,
     is_inexact,
     live,
@@ -79,6 +80,11 @@ class Plan:
     after_inputs: list[Var]
     """What ``after`` reads: stacked values of the stages before it."""
     after_results: list[Var]
+
+    @property
+    def bytes_per_step(self) -> int:
+        """What one time step hands from stage to stage."""
+        return sum(bytes_of(v) for v in {*self.before_results, *self.emitted, *self.after_results})
 
 
 def split_once(step: Step) -> tuple[list[JaxprEqn], list[Var], Step]:

@@ -1,8 +1,8 @@
 """Running a plan one step after the other, in chunks of time, and differentiating it.
 
 A chunk is evaluated stage by stage: ``before`` for all its steps at once, the loop, ``after`` for all its steps at
-once. Chunks keep what the stages hand to each other small enough for the cache. Forward and backward pass are the same code:
-the backward pass of a step is a step (see :mod:`seqjax.engine.gradient`).
+once. Chunks keep what the stages hand to each other small enough for the cache. Forward and backward pass are the same
+code: the backward pass of a step is a step (see :mod:`seqjax.engine.gradient`).
 """
 
 import functools
@@ -15,29 +15,11 @@ from jax import lax
 from jax.extend.core import Literal
 
 from seqjax.engine.chunks import chunk_length, in_chunks
-from seqjax.engine.equations import Step, aval, bytes_of, evaluate, read, shape_of, trace
-from seqjax.engine.gradient import Gradient, accumulator, make_gradient
-from seqjax.engine.plan import Plan, make_plan, merge_products, split_once
+from seqjax.engine.equations import aval, evaluate, read
+from seqjax.engine.gradient import accumulator
+from seqjax.engine.plan import Plan
+from seqjax.engine.program import Program, typed_like
 from seqjax.engine.varying import reverse_mode_only, same_variation, zeros_like_varying
-
-
-class Program:
-    """A traced step, ready to run: its plan, and when a gradient is asked for, the plan of its backward pass."""
-
-    def __init__(self, body: Step, reverse: bool) -> None:
-        self.body = body
-        self.reverse = reverse
-        self.plan = make_plan(body)
-
-    @functools.cached_property
-    def gradient(self) -> Gradient:
-        """The backward pass."""
-        return make_gradient(self.body)
-
-    @functools.cached_property
-    def saving_plan(self) -> Plan:
-        """The plan that also returns what the backward pass needs."""
-        return make_plan(self.body, self.gradient.saved)
 
 
 def run_planned(step: Callable, params: Any, carry: Any, inputs: Any, reverse: bool) -> tuple[Any, Any]:
@@ -45,33 +27,14 @@ def run_planned(step: Callable, params: Any, carry: Any, inputs: Any, reverse: b
     if jax.tree.leaves(inputs)[0].shape[0] == 0:
         return run_plain(step, params, carry, inputs, reverse)
     params, carry, inputs = same_variation((params, carry, inputs))
-    trees = [jax.tree.flatten(tree) for tree in (params, carry, inputs)]
-    (param_leaves, param_tree), (carry_leaves, carry_tree), (input_leaves, input_tree) = trees
-    output_tree = None
-
-    def flat(params: list, carry: list, inputs: list) -> list:
-        nonlocal output_tree
-        new_carry, outputs = step(
-            jax.tree.unflatten(param_tree, params),
-            jax.tree.unflatten(carry_tree, carry),
-            jax.tree.unflatten(input_tree, inputs),
-        )
-        outputs, output_tree = jax.tree.flatten(outputs)
-        new_carry = [_typed(v, c) for v, c in zip(jax.tree.leaves(new_carry), carry, strict=True)]
-        return [*new_carry, *map(jnp.asarray, outputs)]
-
-    shapes = [shape_of(leaf) for leaf in param_leaves], [shape_of(leaf) for leaf in carry_leaves]
-    traced = trace(flat, *shapes, [shape_of(leaf, drop=1) for leaf in input_leaves])
-    if traced.effects:
+    program = Program(step, params, carry, inputs, reverse)
+    if program.has_effects:
         # Prints and callbacks keep the order that they were written in.
         return run_plain(step, params, carry, inputs, reverse)
-    merged = merge_products(traced)
-    once, frontier, body = split_once(merged)
-    environment = merged.environment(param_leaves)
-    evaluate(once, environment)
-    values = reverse_mode_only(same_variation(([environment[v] for v in frontier], carry_leaves, input_leaves)))
-    carry_leaves, outputs = _run(Program(body, reverse), *values)
-    return jax.tree.unflatten(carry_tree, carry_leaves), jax.tree.unflatten(output_tree, outputs)
+    values = program.frontier_values(jax.tree.leaves(params))
+    values = reverse_mode_only(same_variation((values, jax.tree.leaves(carry), jax.tree.leaves(inputs))))
+    carry_leaves, outputs = _run(program, *values)
+    return jax.tree.unflatten(program.carry_tree, carry_leaves), jax.tree.unflatten(program.output_tree, outputs)
 
 
 def run_plain(step: Callable, params: Any, carry: Any, inputs: Any, reverse: bool) -> tuple[Any, Any]:
@@ -115,7 +78,7 @@ def _run_backward(program: Program, residuals: tuple, cotangents: tuple) -> tupl
         [zeros(v) for v in gradient.summed],
         [zeros(p.parameter) for p in gradient.products],
     )
-    chunk = chunk_length(inputs[0].shape[0], _bytes_per_step(gradient.plan))
+    chunk = chunk_length(inputs[0].shape[0], gradient.plan.bytes_per_step)
     (carry, sums, contractions), d_inputs = in_chunks(run_chunk, state, stacked, chunk, not program.reverse)
     d_carry, accumulated = carry[: len(gradient.carry)], carry[len(gradient.carry) :]
     totals: dict = {}
@@ -139,13 +102,9 @@ def _place(values: Sequence[Any], positions: Sequence[int], count: int) -> list[
     return placed
 
 
-def _bytes_per_step(plan: Plan) -> int:
-    return sum(bytes_of(v) for v in {*plan.before_results, *plan.emitted, *plan.after_results})
-
-
 def _run_plan(plan: Plan, reverse: bool, params: list, carry: list, inputs: list) -> tuple[list, list]:
     run_chunk = lambda carry, inputs: run_stages(plan, params, carry, inputs, reverse)
-    return in_chunks(run_chunk, carry, inputs, chunk_length(inputs[0].shape[0], _bytes_per_step(plan)), reverse)
+    return in_chunks(run_chunk, carry, inputs, chunk_length(inputs[0].shape[0], plan.bytes_per_step), reverse)
 
 
 def run_stages(plan: Plan, params: list, carry: list, inputs: list, reverse: bool) -> tuple[list, list]:
@@ -168,7 +127,7 @@ def run_stages(plan: Plan, params: list, carry: list, inputs: list, reverse: boo
         environment = {**fixed, **dict(zip(step.carry, carry, strict=True))}
         environment.update(zip(plan.loop_inputs, values, strict=True))
         evaluate(plan.loop, environment)
-        new_carry = [_typed(read(environment, v), c) for v, c in zip(step.new_carry, carry, strict=True)]
+        new_carry = [typed_like(read(environment, v), c) for v, c in zip(step.new_carry, carry, strict=True)]
         return new_carry, [environment[v] for v in plan.emitted]
 
     stage(plan.before, step.inputs, plan.before_results)
@@ -185,7 +144,3 @@ def run_stages(plan: Plan, params: list, carry: list, inputs: list, reverse: boo
         return jnp.broadcast_to(value, (time_steps, *value.shape))
 
     return carry, [output(atom) for atom in plan.outputs]
-
-
-def _typed(value: Any, like: Any) -> Any:
-    return value if jnp.issubdtype(like.dtype, jax.dtypes.extended) else lax.convert_element_type(value, like.dtype)
