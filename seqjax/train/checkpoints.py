@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 import orbax.checkpoint as ocp
+import tensorstore as ts
 
 from seqjax.errors import CheckpointError
 
@@ -139,6 +140,7 @@ class Checkpoints:
         _check_leaves(step, leaves, {name: array for name, array in expected.items() if array.size})
         targets = {name: np.empty(leaf["shape"], leaf["dtype"]) for name, leaf in leaves.items()}
         try:
+            _probe(self.path(step) / "state")
             restored = self._manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(targets)))
             arrays = {name: np.asarray(array) for name, array in restored["state"].items()}
         except Exception as error:
@@ -170,6 +172,19 @@ class Checkpoints:
         number = len(list(folder.glob(f"{step}-*")))
         os.replace(self.path(step), folder / f"{step}-{number}")
         self._manager.reload()
+
+
+def _probe(directory: Path) -> None:
+    """Read every stored value once.
+
+    Where one cannot be read, Orbax prints a traceback for each leaf from threads of its own; this raises one exception.
+    """
+    store = ts.KvStore.open({"driver": "ocdbt", "base": {"driver": "file", "path": f"{directory}/"}}).result()
+    keys = store.list().result()
+    if not keys:
+        raise FileNotFoundError(directory)
+    for key in keys:
+        store.read(key).result()
 
 
 def _type_of(array: np.ndarray) -> dict[str, Any]:

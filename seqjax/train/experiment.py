@@ -4,9 +4,9 @@ import dataclasses
 import functools
 import zlib
 from collections.abc import Callable
-from typing import Any
 
 import jax
+import numpy as np
 from flax import nnx
 
 from seqjax import cells, data
@@ -64,19 +64,6 @@ class Experiment:
         parts = (self.corpus.train, self.corpus.heldout)
         return data.baselines(*(part.encode() for part in parts)) if self.unit == "byte" else data.baselines(*parts)
 
-    def encode_prompt(self, prompt: str) -> Any:
-        """A prompt's symbols.
-
-        Raises:
-            DataError: if it is empty, or has a character that the vocabulary does not have.
-        """
-        if not prompt:
-            raise DataError(f"the prompt is empty; give at least one {self.unit} to go on from, such as '\\n'")
-        try:
-            return self.vocabulary.encode(prompt)
-        except DataError as error:
-            raise DataError(f"the prompt {prompt!r} cannot be read by the model: {error}") from None
-
 
 def build(config: ExperimentConfig, vocabulary: Vocabulary | None = None) -> Experiment:
     """Load the text and build the model.
@@ -101,13 +88,36 @@ def build(config: ExperimentConfig, vocabulary: Vocabulary | None = None) -> Exp
         vocabulary=vocabulary,
         streams=ContiguousStreams(train, config.data.batch_size, config.data.length, config.seed),
         heldout=data.evaluation_batches(heldout, config.data.batch_size, config.data.length),
-        learner=Learner(
-            _model(config, vocabulary.size),
-            optimizer(config.optimizer, config.train.steps),
-            batch_size=config.data.batch_size,
-            allowed_failures=config.optimizer.skip_nonfinite,
-        ),
+        learner=build_learner(config, vocabulary.size),
     )
+
+
+def build_learner(config: ExperimentConfig, vocabulary_size: int) -> Learner:
+    """Build the model and its compiled functions, which need no text.
+
+    Raises:
+        ConfigError: if the cell's options have values that it refuses.
+    """
+    return Learner(
+        _model(config, vocabulary_size),
+        optimizer(config.optimizer, config.train.steps),
+        batch_size=config.data.batch_size,
+        allowed_failures=config.optimizer.skip_nonfinite,
+    )
+
+
+def encode_prompt(vocabulary: Vocabulary, prompt: str) -> np.ndarray:
+    """A prompt's symbols.
+
+    Raises:
+        DataError: if it is empty, or has a character that the vocabulary does not have.
+    """
+    if not prompt:
+        raise DataError("the prompt is empty; give at least one character to go on from, such as a line's end")
+    try:
+        return vocabulary.encode(prompt)
+    except DataError as error:
+        raise DataError(f"the prompt {prompt!r} cannot be read by the model: {error}") from None
 
 
 def heldout_bits(experiment: Experiment, state: TrainState, at_batch: Callable[[int, int], None]) -> float:

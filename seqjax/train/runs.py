@@ -19,16 +19,16 @@ import jax
 import numpy as np
 
 import seqjax
-from seqjax.config import ExperimentConfig, config_from_dict, config_to_dict, config_to_yaml, load_config
+from seqjax.config import ExperimentConfig, SampleConfig, config_from_dict, config_to_dict, config_to_yaml, load_config
 from seqjax.data import Vocabulary, vocabulary_from_json
 from seqjax.errors import CheckpointError, ConfigError, DataError
-from seqjax.nn import generate
+from seqjax.nn import LanguageModel, generate
 from seqjax.optim import skipped_updates
 from seqjax.train.checkpoints import Checkpoints
 from seqjax.train.curves import draw_loss_curve
-from seqjax.train.experiment import Experiment, build, heldout_bits
+from seqjax.train.experiment import Experiment, build, build_learner, encode_prompt, heldout_bits
 from seqjax.train.files import write_atomically
-from seqjax.train.learner import TrainState, from_arrays, to_arrays
+from seqjax.train.learner import Learner, TrainState, from_arrays, to_arrays
 from seqjax.train.loop import Trainer
 from seqjax.train.metrics import read_rows
 from seqjax.train.progress import clock_text, comparison
@@ -67,7 +67,7 @@ def run(config: ExperimentConfig, run_dir: str | Path) -> Path:
     config = _with_absolute_source(config)
     _use_compilation_cache(config)
     experiment = build(config)
-    experiment.encode_prompt(config.sample.prompt)
+    encode_prompt(experiment.vocabulary, config.sample.prompt)
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
         write_atomically(run_dir / "vocabulary.json", json.dumps(experiment.vocabulary.to_json(), ensure_ascii=False))
@@ -104,9 +104,9 @@ def resume(run_dir: str | Path, overrides: Sequence[str] = ()) -> Path:
     _check_changes(config_to_dict(before), config_to_dict(config))
     _use_compilation_cache(config)
     experiment = build(config, vocabulary)
-    experiment.encode_prompt(config.sample.prompt)
+    encode_prompt(experiment.vocabulary, config.sample.prompt)
     with Checkpoints(run_dir / "checkpoints", keep=config.train.keep_checkpoints) as checkpoints:
-        restored = checkpoints.restore(_expected(experiment))
+        restored = checkpoints.restore(to_arrays(experiment.learner.initial_state()))
         if config.train.steps < restored.step:
             raise ConfigError(
                 f"train.steps={config.train.steps}, but the run is at step {restored.step}; ask for at least that"
@@ -138,7 +138,10 @@ def evaluate(run_dir: str | Path, step: int | None = None) -> dict[str, Any]:
         CheckpointError: if there is no such checkpoint, or it is damaged or of another model.
         DataError: if the text is missing or has characters that the vocabulary does not have.
     """
-    experiment, state, step = _restored(Path(run_dir), step)
+    config, vocabulary = _read_run(Path(run_dir))
+    _use_compilation_cache(config)
+    experiment = build(config, vocabulary)
+    state, step = _restored(experiment.learner, Path(run_dir), step)
     value = heldout_bits(experiment, state, lambda number, batches: None)
     return {"metric": experiment.metric, "value": value, "baselines": experiment.baselines, "step": step}
 
@@ -167,28 +170,31 @@ def sample(
 
     Raises:
         CheckpointError: if there is no such checkpoint, or it is damaged or of another model.
+        ConfigError: if the length or the temperature is negative.
         DataError: if the prompt is empty or has a character that the vocabulary does not have.
     """
-    config, _ = _read_run(Path(run_dir))
+    config, vocabulary = _read_run(Path(run_dir))
     given = {"prompt": prompt, "length": length, "temperature": temperature}
     values = config_to_dict(config)
     values["sample"] |= {name: value for name, value in given.items() if value is not None}
-    wanted = config_from_dict(values)
-    experiment, state, _ = _restored(Path(run_dir), step)
-    return _sample(dataclasses.replace(experiment, config=wanted), state, config.seed if seed is None else seed)
+    wanted = config_from_dict(values).sample
+    encode_prompt(vocabulary, wanted.prompt)
+    _use_compilation_cache(config)
+    learner = build_learner(config, vocabulary.size)
+    state, _ = _restored(learner, Path(run_dir), step)
+    return _sample(learner.model(state), vocabulary, wanted, config.seed if seed is None else seed)
 
 
-def _sample(experiment: Experiment, state: TrainState, seed: int) -> str:
-    wanted = experiment.config.sample
-    prompt = experiment.encode_prompt(wanted.prompt)
-    drawn = generate(experiment.learner.model(state), prompt, wanted.length, jax.random.key(seed), wanted.temperature)
-    return experiment.vocabulary.decode(np.concatenate([prompt, np.asarray(drawn.tokens)]))
+def _sample(model: LanguageModel, vocabulary: Vocabulary, wanted: SampleConfig, seed: int) -> str:
+    prompt = encode_prompt(vocabulary, wanted.prompt)
+    drawn = generate(model, prompt, wanted.length, jax.random.key(seed), wanted.temperature)
+    return vocabulary.decode(np.concatenate([prompt, np.asarray(drawn.tokens)]))
 
 
 def _finish(trainer: Trainer, run_dir: Path) -> Path:
     experiment, config = trainer.experiment, trainer.experiment.config
     assert trainer.value is not None  # The last step is always evaluated.
-    text = _sample(experiment, trainer.state, config.seed)
+    text = _sample(experiment.learner.model(trainer.state), experiment.vocabulary, config.sample, config.seed)
     rows = read_rows(run_dir / "metrics.jsonl")
     summary: dict[str, Any] = {
         "metric": experiment.metric,
@@ -238,13 +244,11 @@ def _print_header(experiment: Experiment) -> None:
     )
 
 
-def _restored(run_dir: Path, step: int | None) -> tuple[Experiment, TrainState, int]:
-    config, vocabulary = _read_run(run_dir)
-    _use_compilation_cache(config)
-    experiment = build(config, vocabulary)
+def _restored(learner: Learner, run_dir: Path, step: int | None) -> tuple[TrainState, int]:
+    initial = learner.initial_state()
     with Checkpoints(run_dir / "checkpoints", read_only=True) as checkpoints:
-        restored = checkpoints.restore(_expected(experiment), step)
-    return experiment, from_arrays(experiment.learner.initial_state(), restored.arrays), restored.step
+        restored = checkpoints.restore(to_arrays(initial), step)
+    return from_arrays(initial, restored.arrays), restored.step
 
 
 def _read_run(run_dir: Path) -> tuple[ExperimentConfig, Vocabulary]:
@@ -256,10 +260,6 @@ def _read_run(run_dir: Path) -> tuple[ExperimentConfig, Vocabulary]:
     except ValueError:
         raise DataError(f"{run_dir / 'vocabulary.json'} is not JSON; restore it from a copy of the run") from None
     return load_config(run_dir / "config.yaml"), vocabulary_from_json(content)
-
-
-def _expected(experiment: Experiment) -> dict[str, np.ndarray]:
-    return to_arrays(experiment.learner.initial_state())
 
 
 def _with_absolute_source(config: ExperimentConfig) -> ExperimentConfig:
