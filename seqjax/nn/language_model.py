@@ -103,7 +103,14 @@ class LanguageModel(nnx.Module):
             input_size = layers[-1].output_size if layers else self.embedding.output_size
             layer_cell = cell(input_size=input_size, hidden_size=hidden_size)
             layers.append(Recurrent(layer_cell, rngs=rngs, mode=mode, checkpoint=checkpoint, param_dtype=param_dtype))
-        self.layers = Stacked(layers, residual=residual, dropout=dropout, normalization=normalization, rngs=rngs)
+        self.layers = Stacked(
+            layers,
+            residual=residual,
+            dropout=dropout,
+            normalization=normalization,
+            rngs=rngs,
+            param_dtype=param_dtype,
+        )
         self.dropout = dropout_layer(dropout, rngs)
         self.head = LinearHead(self.layers.output_size, vocabulary_size, rngs=rngs, param_dtype=param_dtype)
 

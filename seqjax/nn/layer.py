@@ -64,4 +64,4 @@ class Layer(nnx.Module):
 
 def batch_shape(batch_size: int | tuple[int, ...]) -> tuple[int, ...]:
     """A batch size as a shape."""
-    return (batch_size,) if isinstance(batch_size, int) else tuple(batch_size)
+    return batch_size if isinstance(batch_size, tuple) else (batch_size,)

@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, Literal
 
+import jax.numpy as jnp
 from flax import nnx
+from jax.typing import DTypeLike
 
 from seqjax.nn import functions
 from seqjax.nn.layer import Layer
@@ -27,6 +29,7 @@ class Stacked(Layer):
         dropout: share of each layer's outputs that the next layer does not see.
         normalization: normalise each layer's outputs: ``"layer"``, ``"rms"`` or ``None``.
         rngs: the stream ``params`` initialises the normalisation, ``dropout`` draws the masks.
+        param_dtype: type of the normalisation's parameters.
 
     Raises:
         ValueError: no layers, consecutive sizes that do not fit, or options out of range.
@@ -40,12 +43,15 @@ class Stacked(Layer):
         dropout: float = 0.0,
         normalization: Literal["layer", "rms"] | None = None,
         rngs: nnx.Rngs,
+        param_dtype: DTypeLike = jnp.float32,
     ) -> None:
         _check_sizes(layers)
         self.layers = nnx.List(layers)
         self.residual = residual
         self.dropout = dropout_layer(dropout, rngs)
-        self.norms = nnx.List(_norm(normalization, layer, rngs) for layer in layers if normalization is not None)
+        self.norms = nnx.List(
+            _norm(normalization, layer, rngs, param_dtype) for layer in layers if normalization is not None
+        )
         self.input_size = layers[0].input_size
         self.output_size = layers[-1].output_size
 
@@ -55,7 +61,7 @@ class Stacked(Layer):
         def run(layer: Layer, inputs: Any, carry: Any) -> tuple[Any, Any]:
             return layer.time_major(inputs, carry, lengths=lengths, resets=resets)
 
-        carry, outputs = self._through(run, inputs, (None,) * len(self.layers) if carry is None else carry)
+        carry, outputs = self._through(run, inputs, tuple(None for _ in self.layers) if carry is None else carry)
         if lengths is not None and (self.residual or self.norms):
             outputs = functions.zero_padding(outputs, lengths)
         return carry, outputs
@@ -96,10 +102,10 @@ def dropout_layer(rate: float, rngs: nnx.Rngs) -> nnx.Dropout | None:
     return nnx.Dropout(rate, rngs=rngs) if rate else None
 
 
-def _norm(normalization: str, layer: Layer, rngs: nnx.Rngs) -> nnx.Module:
+def _norm(normalization: str, layer: Layer, rngs: nnx.Rngs, param_dtype: DTypeLike) -> nnx.Module:
     if normalization not in NORMALIZATIONS:
         raise ValueError(f"normalization must be 'layer', 'rms' or None, got {normalization!r}")
-    return NORMALIZATIONS[normalization](layer.output_size, rngs=rngs)
+    return NORMALIZATIONS[normalization](layer.output_size, param_dtype=param_dtype, rngs=rngs)
 
 
 def _check_sizes(layers: Sequence[Layer]) -> None:

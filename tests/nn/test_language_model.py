@@ -76,6 +76,13 @@ def test_carry_lengths_and_resets(tokens):
     np.testing.assert_allclose(short_carry[1].hidden[0], carry[1].hidden[0], atol=1e-6)
 
 
+def test_half_precision_throughout(tokens):
+    model = build(normalization="layer", residual=True, dropout=0.5, embedding_size=5, param_dtype=jnp.bfloat16)
+    assert {leaf.dtype for leaf in jax.tree.leaves(nnx.state(model, nnx.Param))} == {jnp.dtype(jnp.bfloat16)}
+    carry, logits = model(tokens, model.initial_carry(BATCH))
+    assert {leaf.dtype for leaf in jax.tree.leaves((carry, logits))} == {jnp.dtype(jnp.bfloat16)}
+
+
 def test_step_is_one_time_step(tokens):
     model = build(residual=True, normalization="layer")
     _, logits = model(tokens)

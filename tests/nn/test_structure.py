@@ -67,7 +67,14 @@ def test_the_pure_functions_hold_no_modules():
 
 @pytest.mark.parametrize(
     "line",
-    ["return jnp.tanh(x)", "return x @ self.kernel", "x += carry", "return jax.nn.relu(x)", "return lax.add(x, x)"],
+    [
+        "return 2 * x",
+        "return jnp.tanh(x)",
+        "return x @ self.kernel",
+        "x += carry",
+        "return jax.nn.relu(x)",
+        "return lax.add(x, x)",
+    ],
 )
 def test_the_check_sees_maths(line):
     assert maths(f"class Layer:\n    def __call__(self, x, carry):\n        {line}\n") != []
