@@ -10,6 +10,7 @@ from seqjax.cells import Cell
 from seqjax.engine import checks, segments
 from seqjax.engine.chunks import in_chunks
 from seqjax.engine.sequential import run_plain, run_planned
+from seqjax.engine.varying import same_variation
 
 Mode = Literal["auto", "lax"]
 MODES: tuple[Mode, ...] = ("auto", "lax")
@@ -126,6 +127,7 @@ def _scan(
     if checkpoint is not None:
         segment = math.isqrt(time_steps) if checkpoint == "sqrt" else checkpoint
         run = _checkpointed(run, max(1, segment))
+    params, carry, inputs = same_variation((params, carry, inputs))
     carry, outputs = run(step, params, carry, inputs, reverse)
     return (carry, *outputs) if return_carries else (carry, outputs)
 

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.extend.core import JaxprEqn, Literal, Var
+from jax.sharding import PartitionSpec
 
 Atom = Var | Literal
 Environment = dict[Var, Any]
@@ -71,11 +72,15 @@ def live(equations: Sequence[JaxprEqn], wanted: Iterable[Atom]) -> list[JaxprEqn
     return kept[::-1]
 
 
-def shape_of(value: Any, drop: int = 0) -> jax.ShapeDtypeStruct:
-    """The abstract value of an array or variable, without its first ``drop`` axes."""
+def shape_of(value: Any, drop: int = 0, dtype: Any = None) -> jax.ShapeDtypeStruct:
+    """The abstract value of an array or variable, without its first ``drop`` axes, perhaps of another type."""
     kind = aval(value) if isinstance(value, Var | Literal) else jax.typeof(value)
+    shape, sharding, dtype = kind.shape[drop:], kind.sharding, dtype or kind.dtype
+    if sharding.mesh.empty:
+        return jax.ShapeDtypeStruct(shape, dtype, weak_type=kind.weak_type)
+    sharding = sharding.update(spec=PartitionSpec(*sharding.spec[drop:]))
     return jax.ShapeDtypeStruct(
-        kind.shape[drop:], kind.dtype, weak_type=kind.weak_type, manual_axis_type=kind.manual_axis_type
+        shape, dtype, sharding=sharding, weak_type=kind.weak_type, manual_axis_type=kind.manual_axis_type
     )
 
 

@@ -32,6 +32,7 @@ from jax.extend.core import JaxprEqn, Var
 from seqjax.engine.equations import Step, aval, bind, evaluate, is_inexact, live, read, shape_of, trace, variables
 from seqjax.engine.plan import Plan, fixed_operand, make_plan, merge_products, split_once
 from seqjax.engine.saved import values_to_save
+from seqjax.engine.varying import zeros_like_varying
 
 # A parameter outside products whose gradient is at most this many times the carry is stacked over a chunk, then summed.
 _STACK_AT_MOST = 4
@@ -217,7 +218,7 @@ def _trace_backward(
             finals = [step.new_carry[i] for i in carry_index] + [step.outputs[i] for i in output_index]
             return [lax.convert_element_type(read(environment, v), aval(v).dtype) for v in finals], moving
 
-        probes = [lax.full_like(aval(p.equation.outvars[0]), 0) for p in products]
+        probes = [zeros_like_varying(aval(p.equation.outvars[0]), [*params, *state, *inputs]) for p in products]
         _, pull_back, moving = jax.vjp(
             forward,
             [fixed[v] for v in plain],
@@ -238,6 +239,4 @@ def _trace_backward(
 
 def accumulator(parameter: Any) -> jax.ShapeDtypeStruct:
     """Where a parameter's gradient is summed over time: like the parameter, in at least 32 bits."""
-    shape = shape_of(parameter)
-    dtype = jnp.promote_types(shape.dtype, jnp.float32)
-    return jax.ShapeDtypeStruct(shape.shape, dtype, manual_axis_type=shape.manual_axis_type)
+    return shape_of(parameter, dtype=jnp.promote_types(aval(parameter).dtype, jnp.float32))

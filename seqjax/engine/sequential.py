@@ -26,12 +26,12 @@ def run_planned(step: Callable, params: Any, carry: Any, inputs: Any, reverse: b
     """``lax.scan`` of the step, planned; the same values and reverse-mode gradients."""
     if jax.tree.leaves(inputs)[0].shape[0] == 0:
         return run_plain(step, params, carry, inputs, reverse)
-    params, carry, inputs = same_variation((params, carry, inputs))
     program = Program(step, params, carry, inputs, reverse)
     if program.has_effects:
         # Prints and callbacks keep the order that they were written in.
         return run_plain(step, params, carry, inputs, reverse)
     values = program.frontier_values(jax.tree.leaves(params))
+    # Values made of constants alone vary over no mesh axis yet.
     values = reverse_mode_only(same_variation((values, jax.tree.leaves(carry), jax.tree.leaves(inputs))))
     carry_leaves, outputs = _run(program, *values)
     return jax.tree.unflatten(program.carry_tree, carry_leaves), jax.tree.unflatten(program.output_tree, outputs)

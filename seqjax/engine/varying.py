@@ -28,14 +28,16 @@ def same_variation(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: _vary(leaf, axes), tree)
 
 
-def zeros_like_varying(shape: jax.ShapeDtypeStruct, values: Any) -> jax.Array:
+def zeros_like_varying(shape: Any, values: Any) -> jax.Array:
     """Zeros that vary over the axes that ``values`` vary over."""
     return _vary(jnp.zeros(shape.shape, shape.dtype), _axes(values))
 
 
-# The identity on values. Its tangent goes through a linear operation that can be transposed, as reverse mode does, but
-# not evaluated, as forward mode would: there the message below is better than JAX's own, which cannot know the way out.
-_reverse_only = Primitive("reverse_mode_only")
+# The guard is the identity on values. The tangent goes through a linear operation that can be transposed, as reverse mode
+# does, but not evaluated, as forward mode would: there the message below is better than JAX's own, which cannot know the
+# way out.
+_guard = Primitive("reverse_mode_only")
+_linear = Primitive("reverse_mode_only_tangent")
 _MESSAGE = (
     "seqjax.scan offers reverse-mode derivatives (jax.grad, jax.vjp) of its planned loop; for forward mode (jax.jvp, "
     'jax.jacfwd, jax.linearize) pass mode="lax"'
@@ -46,21 +48,24 @@ def _refuse(*_: Any, **__: Any) -> Any:
     raise TypeError(_MESSAGE)
 
 
-_reverse_only.def_impl(_refuse)
-_reverse_only.def_abstract_eval(lambda value: value)
-mlir.register_lowering(_reverse_only, _refuse)
-ad.deflinear2(_reverse_only, lambda cotangent, _: [cotangent])
-batching.primitive_batchers[_reverse_only] = _refuse
+def _guard_derivative(primals: list, tangents: list) -> tuple[Any, Any]:
+    [tangent] = tangents
+    return primals[0], tangent if isinstance(tangent, ad.Zero) else _linear.bind(tangent)
 
 
-@jax.custom_jvp
-def _guard(value: Any) -> Any:
-    return value
+_guard.def_impl(lambda value: value)
+_guard.def_abstract_eval(lambda value: value)
+mlir.register_lowering(_guard, lambda _, value: [value])
+ad.primitive_jvps[_guard] = _guard_derivative
+batching.primitive_batchers[_guard] = lambda values, axes: (_guard.bind(*values), axes[0])
 
-
-_guard.defjvp(lambda primals, tangents: (primals[0], _reverse_only.bind(tangents[0])))
+_linear.def_impl(_refuse)
+_linear.def_abstract_eval(lambda value: value)
+mlir.register_lowering(_linear, _refuse)
+ad.deflinear2(_linear, lambda cotangent, _: [cotangent])
+batching.primitive_batchers[_linear] = _refuse
 
 
 def reverse_mode_only(tree: Any) -> Any:
     """The tree; forward-mode differentiation of it raises an error that names the way out."""
-    return jax.tree.map(lambda leaf: _guard(leaf) if jnp.issubdtype(leaf.dtype, jnp.inexact) else leaf, tree)
+    return jax.tree.map(lambda leaf: _guard.bind(leaf) if jnp.issubdtype(leaf.dtype, jnp.inexact) else leaf, tree)
