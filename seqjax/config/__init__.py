@@ -1,5 +1,6 @@
 """Experiment configurations: their schema, loading with overrides, and errors that name the mend. Imports no JAX."""
 
+from seqjax.config.cells import build_cell as build_cell
 from seqjax.config.cells import cell_fields as cell_fields
 from seqjax.config.cells import cell_names as cell_names
 from seqjax.config.cells import check_cell as check_cell

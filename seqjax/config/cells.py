@@ -5,9 +5,12 @@ import functools
 import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from seqjax.errors import nearest, shown
+from seqjax.errors import ConfigError, nearest, shown
+
+if TYPE_CHECKING:
+    from seqjax.cells import Cell
 
 _PACKAGE = "seqjax.cells"
 # What the model itself sets.
@@ -24,28 +27,54 @@ def cell_fields(name: str) -> list[str]:
     return list(_fields(_PACKAGE, name))
 
 
-def check_cell(name: str, options: Mapping[str, Any], at: str = "model.") -> list[str]:
+def check_cell(
+    name: str, options: Mapping[str, Any], at: str = "model.cell", options_at: str = "model.cell_options."
+) -> list[str]:
     """What is wrong with a cell's name and its options' names, one message each; empty where nothing is.
 
     Args:
         name: the cell.
         options: further arguments of its constructor.
-        at: what the keys ``cell`` and ``cell_options`` are prefixed with in the messages.
+        at: what the messages call the place of the name.
+        options_at: what stands before an option's name in the messages.
     """
     names = cell_names()
     if name not in names:
-        return [f"{at}cell - no cell of this name; {nearest(name, names)} (got {shown(name)})"]
+        return [f"{at} - no cell of this name; {nearest(name, names)} (got {shown(name)})"]
     known = [field for field in cell_fields(name) if field not in _SET_BY_MODEL]
     messages = []
     for key, value in options.items():
         if key in _SET_BY_MODEL:
             mend = "it is set by model.hidden_size" if key == "hidden_size" else "it follows from the layer below"
-            messages.append(f"{at}cell_options.{key} - not an option; {mend} (got {shown(value)})")
+            messages.append(f"{options_at}{key} - not an option; {mend} (got {shown(value)})")
         elif key not in known:
             messages.append(
-                f"{at}cell_options.{key} - {name} has no such option; {nearest(key, known)} (got {shown(value)})"
+                f"{options_at}{key} - {name} has no such option; {nearest(key, known)} (got {shown(value)})"
             )
     return messages
+
+
+def build_cell(name: str, arguments: Mapping[str, Any]) -> "Cell":
+    """A cell that is known to draw parameters and to take a step. Imports JAX.
+
+    Args:
+        name: one of :func:`cell_names`.
+        arguments: of its constructor.
+
+    Raises:
+        ConfigError: for values that the cell refuses, at once or in its first step.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    from seqjax.cells import registry
+
+    try:
+        cell = registry()[name](**arguments)
+        jax.eval_shape(lambda: cell(cell.init(jax.random.key(0)), cell.initial_carry(), jnp.zeros(cell.input_size)))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(str(error) if str(error).startswith(name) else f"{name} - {error}") from error
+    return cell
 
 
 @functools.cache

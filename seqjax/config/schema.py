@@ -47,7 +47,7 @@ class TrainConfig:
         mode: how time runs, as for ``seqjax.scan``.
         checkpoint_time: recomputation over time, as ``checkpoint`` of ``seqjax.scan``.
         compilation_cache: a directory where compiled programs are kept between runs.
-        tensorboard: also write TensorBoard events; ``None`` writes them where tensorboardX is installed.
+        tensorboard: also write TensorBoard events; ``null`` writes them where tensorboardX is installed.
     """
 
     steps: Annotated[int, Field(gt=0)] = 1000

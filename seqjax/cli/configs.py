@@ -1,0 +1,123 @@
+"""``seqjax config``, ``configs`` and ``download``."""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from seqjax.cli.parser import Arguments, Parser, columns
+from seqjax.config import config_to_yaml, json_schema, load_config, named_configs
+from seqjax.errors import ConfigError
+
+
+def add_commands(commands: Any) -> None:
+    """Add the parsers of this file's commands."""
+    config: Parser = commands.add_parser(
+        "config",
+        help="print a config with all its keys, or the schema",
+        description="Print a config as a run would use it: every key, with the changes applied. A start for one's own.",
+        example="seqjax config char_lm model.cell=GRU > my.yaml\n"
+        "seqjax config char_lm --describe\n"
+        "seqjax config --schema > seqjax.schema.json",
+    )
+    config.add_argument(
+        "config", metavar="CONFIG", nargs="?", help="a YAML file, or a name that `seqjax configs` lists"
+    )
+    config.add_argument("settings", metavar="KEY=VALUE", nargs="*", help="changes to the config")
+    config.add_argument("--describe", action="store_true", help="say at each key what it is")
+    config.add_argument(
+        "--schema", action="store_true", help="print the JSON schema, by which editors complete and check"
+    )
+    config.set_defaults(run=_config)
+
+    configs: Parser = commands.add_parser(
+        "configs",
+        help="list the configs that can be used by name",
+        description="List the configs that can be used by name.",
+        example="seqjax configs",
+    )
+    configs.set_defaults(run=_configs)
+
+    download: Parser = commands.add_parser(
+        "download",
+        help="fetch a data set and verify its checksum",
+        description="Fetch a data set into the data root and verify its checksum. A broken download is gone on with.",
+        example="seqjax download tiny-shakespeare\nseqjax download tiny-shakespeare --root ~/data",
+    )
+    download.add_argument("name", metavar="NAME", help="of the data set, such as tiny-shakespeare")
+    download.add_argument("--root", metavar="DIR", help="the data root (default: the environment variable SEQJAX_DATA)")
+    download.set_defaults(run=_download)
+
+
+def _config(arguments: Arguments) -> None:
+    if arguments.schema:
+        print(json.dumps(json_schema(), indent=2))
+        return
+    if arguments.config is None or "=" in arguments.config:
+        raise ConfigError(f"which config? Give a YAML file, or a name: {', '.join(named_configs())}")
+    text = config_to_yaml(load_config(arguments.config, arguments.settings))
+    print(_described(text) if arguments.describe else text, end="")
+
+
+def _described(text: str) -> str:
+    """The YAML of a config with what the schema says about a key after it."""
+    schema = json_schema()
+    lines, path = text.splitlines(), list[str]()
+    for number, line in enumerate(lines):
+        match = re.fullmatch(r"((?:  )*)(\w+):(.*)", line)
+        if match is None:
+            continue
+        indent, key, value = match.groups()
+        path[len(indent) // 2 :] = [key]
+        # A value that goes on in the next line has no room for a comment.
+        following = lines[number + 1] if number + 1 < len(lines) else ""
+        if value and following.startswith(indent + " "):
+            continue
+        description = _description(schema, path)
+        if description:
+            lines[number] = f"{line:<34}  # {description}"
+    return "\n".join(lines) + "\n"
+
+
+def _description(schema: dict[str, Any], path: list[str]) -> str:
+    part, definitions = schema, schema["$defs"]
+    for key in path:
+        choices = [part, *part.get("anyOf", [])]
+        part = next((c for c in choices if "$ref" in c), part)
+        part = definitions[part["$ref"].rpartition("/")[2]] if "$ref" in part else part
+        part = part.get("properties", {}).get(key, {})
+    return part.get("description", "")
+
+
+def _configs(arguments: Arguments) -> None:
+    rows = []
+    for name, path in named_configs().items():
+        comments = [line.lstrip("# ") for line in path.read_text("utf-8").splitlines() if line.startswith("#")]
+        rows.append((name, comments[0] if comments else ""))
+    print(columns(rows) if rows else "none")
+
+
+def _download(arguments: Arguments) -> None:
+    from seqjax.data import download
+
+    line = _ProgressLine(arguments.name) if sys.stderr.isatty() else None
+    try:
+        path: Path = download(arguments.name, arguments.root, line)
+    finally:
+        if line is not None:
+            line.close()
+    print(f"{path} is there, and its checksum is right")
+
+
+class _ProgressLine:
+    def __init__(self, name: str) -> None:
+        self._name, self._shown = name, False
+
+    def __call__(self, there: int, expected: int) -> None:
+        print(f"\r{self._name}: {there / 1e6:.1f} of {expected / 1e6:.1f} MB", end="", file=sys.stderr, flush=True)
+        self._shown = True
+
+    def close(self) -> None:
+        if self._shown:
+            print(file=sys.stderr)
