@@ -1,0 +1,54 @@
+"""The cells that the laws run over: every registered cell with its defaults, and options that change the equations.
+
+A newly registered cell is picked up with no edit here; a new option of a cell is one line in ``OPTIONS``.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from seqjax.cells import Cell, registry
+
+INPUT_SIZE, HIDDEN_SIZE = 3, 4
+
+OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "Elman-relu-identity": ("Elman", {"activation": "relu", "recurrent_initializer": "identity"}),
+    "Elman-function": ("Elman", {"activation": jax.nn.gelu, "kernel_initializer": "he_normal"}),
+    "GRU-before": ("GRU", {"reset": "before"}),
+    "Jordan-units": ("Jordan", {"units": 2, "activation": "softsign", "output_activation": "identity"}),
+    "LSTM-options": ("LSTM", {"forget_bias": -0.5, "activation": "softsign", "recurrent_initializer": "glorot_normal"}),
+}
+
+
+def default_cells() -> dict[str, Cell]:
+    return {name: cell(input_size=INPUT_SIZE, hidden_size=HIDDEN_SIZE) for name, cell in registry().items()}
+
+
+def all_cells() -> dict[str, Cell]:
+    options = {
+        name: registry()[base](input_size=INPUT_SIZE, hidden_size=HIDDEN_SIZE, **kwargs)
+        for name, (base, kwargs) in OPTIONS.items()
+    }
+    return default_cells() | options
+
+
+def randomised(tree: Any, key: jax.Array, scale: float = 0.5) -> Any:
+    """The tree with noise on every floating or complex leaf, so that no bias and no carry is zero."""
+    leaves, structure = jax.tree.flatten(tree)
+    noisy = [
+        leaf + (scale * jax.random.normal(k, leaf.shape)).astype(leaf.dtype)
+        if jnp.issubdtype(leaf.dtype, jnp.inexact)
+        else leaf
+        for leaf, k in zip(leaves, jax.random.split(key, max(1, len(leaves))))
+    ]
+    return jax.tree.unflatten(structure, noisy)
+
+
+def random_params(cell: Cell, seed: int = 0, dtype: Any = jnp.float32) -> Any:
+    init_key, noise_key = jax.random.split(jax.random.key(seed))
+    return randomised(cell.init(init_key, dtype), noise_key)
+
+
+def random_carry(cell: Cell, batch_shape: tuple[int, ...], params: Any, seed: int = 1, dtype: Any = jnp.float32) -> Any:
+    return randomised(cell.initial_carry(batch_shape, dtype, params), jax.random.key(seed))

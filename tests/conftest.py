@@ -1,0 +1,96 @@
+"""What all tests share: two CPU devices, a compilation cache, seeds, and a counter of compilations.
+
+``jax_numpy_rank_promotion="raise"`` is not set: adding a bias vector to a batch, as every equation here does, is a rank
+promotion. Key reuse is checked where keys are the matter (the fixture ``checked_keys``), because a test may well run
+the same draw twice on purpose.
+"""
+
+import os
+import random
+from collections.abc import Callable, Iterator
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import hypothesis
+import jax
+import numpy as np
+import pytest
+
+jax.config.update("jax_num_cpu_devices", 2)
+
+EXAMPLES = int(os.environ.get("SEQJAX_TEST_EXAMPLES", "25"))
+hypothesis.settings.register_profile(
+    "seqjax",
+    deadline=None,
+    derandomize=EXAMPLES <= 25,
+    database=None,
+    max_examples=EXAMPLES,
+    suppress_health_check=list(hypothesis.HealthCheck),
+    print_blob=True,
+)
+hypothesis.settings.load_profile("seqjax")
+
+_COMPILATION_EVENTS: list[str] = []
+
+
+def _record(event: str, duration: float, **kwargs: object) -> None:
+    del duration, kwargs
+    if event.startswith("/jax/core/compile/"):
+        _COMPILATION_EVENTS.append(event)
+
+
+jax.monitoring.register_event_duration_secs_listener(_record)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Compilation dominates the tests; what one run compiled, the next one reads.
+    cache = getattr(config, "cache", None)
+    if cache is not None and not jax.config.jax_compilation_cache_dir:
+        jax.config.update("jax_compilation_cache_dir", str(cache.mkdir(f"jax-{jax.__version__}")))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.02)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("-m"):
+        return
+    for item in items:
+        if "slow" in item.keywords:
+            item.add_marker(pytest.mark.skip(reason="slow: run with -m slow"))
+
+
+@pytest.fixture(autouse=True)
+def _seeds() -> None:
+    random.seed(0)
+    np.random.seed(0)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def float64() -> Iterator[None]:
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture
+def checked_keys() -> Iterator[None]:
+    with jax.debug_key_reuse(True):
+        yield
+
+
+@pytest.fixture
+def compilations() -> Callable[[], int]:
+    """A function that says how many traces, lowerings and compilations there were since it was last called."""
+    _COMPILATION_EVENTS.clear()
+
+    def since_last_call() -> int:
+        count = len(_COMPILATION_EVENTS)
+        _COMPILATION_EVENTS.clear()
+        return count
+
+    return since_last_call
