@@ -1,0 +1,274 @@
+"""What the plan makes of a step: which products are in the loop, what is kept, what moves out."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import seqjax
+from seqjax.cells import GRU, LSTM, Elman, Jordan
+from seqjax.engine.program import Program
+
+TIME, BATCH, FEATURES, HIDDEN = 96, 2, 3, 4
+shape = lambda *sizes: jax.ShapeDtypeStruct(sizes, jnp.float32)
+
+
+def loop_products(function, *arguments):
+    """How many products each innermost time loop of the traced function holds, one entry a loop."""
+    counts = []
+
+    def walk(jaxpr):
+        products = sum(e.primitive.name == "dot_general" for e in jaxpr.eqns)
+        loops = 0
+        for equation in jaxpr.eqns:
+            for value in equation.params.values():
+                inner = getattr(value, "jaxpr", value)
+                if not hasattr(inner, "eqns"):
+                    continue
+                inner_products, inner_loops = walk(inner)
+                if equation.primitive.name == "scan":
+                    loops += 1 + inner_loops
+                    if inner_loops == 0:
+                        counts.append(inner_products)
+                else:
+                    products, loops = products + inner_products, loops + inner_loops
+        return products, loops
+
+    walk(jax.make_jaxpr(function)(*arguments).jaxpr)
+    return counts
+
+
+def lstm_by_gate(params, carry, inputs):
+    """The LSTM as papers write it: one matrix and one bias a gate."""
+    hidden, cell = carry
+    gate = lambda name: inputs @ params["W"][name] + hidden @ params["U"][name] + params["b"][name]
+    i, f, o = (jax.nn.sigmoid(gate(name)) for name in "ifo")
+    cell = f * cell + i * jnp.tanh(gate("g"))
+    hidden = o * jnp.tanh(cell)
+    return (hidden, cell), hidden
+
+
+def by_gate_arguments():
+    draw = iter(jax.random.split(jax.random.key(0), 16))
+    matrices = lambda rows: {g: jax.random.normal(next(draw), (rows, HIDDEN)) / 2 for g in "ifgo"}
+    params = {"W": matrices(FEATURES), "U": matrices(HIDDEN), "b": {g: jnp.full(HIDDEN, 0.1) for g in "ifgo"}}
+    zeros = jnp.zeros((BATCH, HIDDEN))
+    return params, jax.random.normal(next(draw), (TIME, BATCH, FEATURES)), (zeros, zeros)
+
+
+def cell_arguments(cell):
+    params = cell.init(jax.random.key(0))
+    return params, jax.random.normal(jax.random.key(1), (TIME, BATCH, FEATURES)), cell.initial_carry((BATCH,))
+
+
+CASES = {
+    "LSTM": (LSTM(input_size=FEATURES, hidden_size=HIDDEN), 1, 1),
+    "LSTM by gate": (lstm_by_gate, 1, 1),
+    "GRU after": (GRU(input_size=FEATURES, hidden_size=HIDDEN), 1, 1),
+    "GRU before": (GRU(input_size=FEATURES, hidden_size=HIDDEN, reset="before"), 2, 2),
+    "Elman": (Elman(input_size=FEATURES, hidden_size=HIDDEN), 1, 1),
+    "Jordan": (Jordan(input_size=FEATURES, hidden_size=HIDDEN), 2, 2),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_products_in_the_loops_are_what_the_mathematics_needs(name):
+    step, forward, backward = CASES[name]
+    params, inputs, carry = by_gate_arguments() if step is lstm_by_gate else cell_arguments(step)
+    run = lambda p, x, c: seqjax.scan(step, p, x, c)
+    assert set(loop_products(run, params, inputs, carry)) == {forward}
+    loss = lambda p, x, c: jnp.sum(seqjax.scan(step, p, x, c)[1] ** 2)
+    both = loop_products(jax.grad(loss, argnums=(0, 1, 2)), params, inputs, carry)
+    assert set(both) == {forward, backward}
+    plan = seqjax.explain(step, params, inputs, carry)
+    assert (plan.products_in_loop, plan.products_in_backward_loop) == (forward, backward)
+
+
+def test_the_counter_sees_the_products_of_a_plain_scan():
+    cell = CASES["LSTM"][0]
+    params, inputs, carry = cell_arguments(cell)
+    assert loop_products(lambda p, x, c: seqjax.scan(cell, p, x, c, mode="lax"), params, inputs, carry) == [2]
+
+
+def test_lstm_keeps_gates_cell_and_hidden_state_only():
+    cell = CASES["LSTM"][0]
+    plan = seqjax.explain(cell, batch_size=BATCH, length=TIME)
+    assert sorted(plan.saved) == [f"float32[{BATCH}, {HIDDEN}]"] * 6
+    assert plan.saved_bytes == TIME * 6 * BATCH * HIDDEN * 4
+
+
+def test_parameters_are_prepared_once_and_outputs_read_after_the_loop():
+    def step(params, carry, inputs):
+        kernel = jnp.tanh(params["kernel"])
+        carry = jnp.tanh(inputs + carry @ kernel)
+        return carry, jax.nn.softmax(carry @ params["head"])
+
+    params = {"kernel": shape(HIDDEN, HIDDEN), "head": shape(HIDDEN, 7)}
+    plan = seqjax.explain(step, params, shape(TIME, BATCH, HIDDEN), shape(BATCH, HIDDEN))
+    stages = {stage.name: stage for stage in plan.forward}
+    assert stages["once"].equations == 1
+    assert len(stages["in the loop"].products) == 1
+    assert stages["after the loop"].products == (f"[{BATCH}, {HIDDEN}] x [{HIDDEN}, 7]",)
+
+
+def test_products_with_the_parameter_on_the_left_are_merged_too():
+    def step(params, carry, inputs):
+        a, b = params["a"] @ carry, params["b"] @ carry
+        return jnp.tanh(a + inputs) * jax.nn.sigmoid(b), carry
+
+    params = {"a": shape(HIDDEN, HIDDEN), "b": shape(HIDDEN, HIDDEN)}
+    plan = seqjax.explain(step, params, shape(TIME, HIDDEN), shape(HIDDEN))
+    assert (plan.products_in_loop, plan.products_in_backward_loop) == (1, 1)
+
+
+@pytest.mark.parametrize("control", ["cond", "fori_loop", "scan"])
+def test_control_flow_stays_in_the_loop(control):
+    def step(params, carry, inputs):
+        if control == "cond":
+            change = jax.lax.cond(inputs.sum() > 0, lambda x: x * 2, lambda x: x - 1, inputs)
+        elif control == "fori_loop":
+            change = jax.lax.fori_loop(0, 3, lambda i, x: x * params, inputs)
+        else:
+            change = jax.lax.scan(lambda c, x: (c + x, None), jnp.zeros(()), inputs)[0]
+        return jnp.tanh(carry + change), carry
+
+    program = Program(step, shape(), shape(HIDDEN), shape(TIME, HIDDEN), reverse=False)
+    names = lambda equations: {e.primitive.name for e in equations}
+    assert names(program.plan.loop) & {"cond", "while", "scan"}
+    assert not names(program.plan.before) & {"cond", "while", "scan"}
+
+
+def test_random_numbers_that_depend_on_their_shape_stay_in_the_loop():
+    def step(params, carry, key):
+        return carry + jax.random.normal(key, carry.shape), carry
+
+    for implementation, stays in (("threefry2x32", False), ("rbg", True)):
+        keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0, impl=implementation), TIME))  # noqa: B023
+        program = Program(step, (), shape(HIDDEN), keys, reverse=False)
+        in_loop = {e.primitive.name for e in program.plan.loop}
+        assert ("random_bits" in in_loop) == stays
+
+
+def test_a_print_in_the_step_is_printed_at_every_step_in_order(capfd):
+    def step(params, carry, inputs):
+        jax.debug.print("step {x}", x=inputs, ordered=True)
+        return carry + inputs, carry
+
+    seqjax.scan(step, (), jnp.arange(3), jnp.zeros((), jnp.int32))
+    jax.effects_barrier()
+    assert capfd.readouterr().out.split("\n")[:3] == ["step 0", "step 1", "step 2"]
+
+
+def test_a_large_parameter_outside_products_is_not_stacked_over_time():
+    def step(params, carry, inputs):
+        return jnp.tanh(carry + inputs + (params * params[0]).sum() * inputs), carry
+
+    def traced(mode):
+        def loss(params, inputs):
+            return seqjax.scan(step, params, inputs, jnp.zeros(2), mode=mode)[1].sum()
+
+        return jax.grad(loss)
+
+    params, inputs = jnp.linspace(0.01, 0.02, 1000), jnp.linspace(-1, 1, 2 * TIME).reshape(TIME, 2)
+    program = Program(lambda p, c, x: (jnp.tanh(c + (p * x[0]).sum() + x), c), params, jnp.zeros(2), inputs, False)
+    assert len(program.gradient.accumulated) == 1
+    np.testing.assert_allclose(traced("auto")(params, inputs), traced("lax")(params, inputs), rtol=1e-4, atol=1e-6)
+
+
+def brute_force_structure(step, params, carry, inputs):
+    """Which blocks of the Jacobian are zero, diagonal or neither, from numbers."""
+    jacobian = jax.jacfwd(lambda carry: step(params, carry, inputs)[0])(carry)
+    rows = [jax.tree.leaves(row) for row in jacobian]
+
+    def name(block):
+        size = int(np.sqrt(block.size))
+        block = np.asarray(block).reshape(size, size)
+        if not block.any():
+            return "none"
+        return "diagonal" if not (block - np.diag(np.diag(block))).any() else "full"
+
+    return tuple(tuple(name(block) for block in row) for row in rows)
+
+
+@pytest.mark.parametrize("name", ["LSTM", "GRU after", "GRU before", "Elman", "Jordan"])
+def test_structure_of_the_carry_jacobian(name):
+    cell = CASES[name][0]
+    params = cell.init(jax.random.key(0))
+    carry = jax.tree.map(lambda a: a + 0.3, cell.initial_carry(()))
+    expected = brute_force_structure(cell, params, carry, jnp.ones(FEATURES))
+    assert seqjax.explain(cell).structure == expected
+
+
+@pytest.mark.parametrize(
+    ("step", "structure", "affine"),
+    [
+        (lambda p, c, x: (jax.nn.sigmoid(x) * c + x, c), "diagonal", True),
+        (lambda p, c, x: (jax.nn.relu(p * c + x), c), "diagonal", False),
+        (lambda p, c, x: (jnp.where(x > 0, c, 2 * c) / p, c), "diagonal", True),
+        (lambda p, c, x: (jnp.where(c > 0, c, 2 * c), c), "diagonal", False),
+        (lambda p, c, x: (c * c, c), "diagonal", False),
+        (lambda p, c, x: (x * p, c), "none", True),
+        (lambda p, c, x: (jnp.roll(c, 1) + x, c), "full", True),
+        (lambda p, c, x: (c @ jnp.outer(p, p) + x, c), "full", True),
+        (
+            lambda p, c, x: (jnp.einsum("hi,hij->hj", c.reshape(2, 2), jnp.ones((2, 2, 2))).reshape(4), c),
+            "full",
+            True,
+        ),
+    ],
+)
+def test_structure_and_affinity_of_small_steps(step, structure, affine):
+    plan = seqjax.explain(step, shape(4), shape(TIME, 4), shape(4))
+    assert plan.structure == ((structure,),)
+    assert plan.affine == affine
+
+
+def test_explain_says_what_it_needs_of_a_function():
+    with pytest.raises(ValueError, match="is a function; pass its params, inputs"):
+        seqjax.explain(lstm_by_gate)
+
+
+def test_explanation_reads_as_text():
+    text = str(seqjax.explain(LSTM(input_size=64, hidden_size=128)))
+    assert "in the loop          1   [32, 128] x [128, 512]" in text
+    assert "affine in the carry: no" in text
+    assert "6 x float32[32, 128]" in text
+
+
+def test_forward_mode_names_the_way_out():
+    cell = CASES["Elman"][0]
+    params, inputs, _ = cell_arguments(cell)
+    loss = lambda p: seqjax.scan(cell, p, inputs)[1].sum()
+    for attempt in (
+        lambda: jax.jvp(loss, (params,), (params,)),
+        lambda: jax.jit(lambda p: jax.jvp(loss, (p,), (p,)))(params),
+        lambda: jax.jacfwd(loss)(params),
+        lambda: jax.jacfwd(jax.jit(loss))(params),
+        lambda: jax.linearize(loss, params)[1](params),
+    ):
+        with pytest.raises(TypeError, match='pass mode="lax"'):
+            attempt()
+
+
+def test_memory_of_the_backward_pass_grows_as_the_square_root_of_time():
+    cell = LSTM(input_size=8, hidden_size=16)
+    params = jax.eval_shape(cell.init, jax.random.key(0))
+
+    def temporary_bytes(time_steps, checkpoint):
+        # One output a sequence: outputs and their cotangents are not part of what checkpointing can save.
+        def loss(params, key):
+            inputs = jax.random.normal(key, (1, 8))
+            carry, _ = seqjax.scan(
+                lambda p, c, i: cell(p, c, inputs * i), params, jnp.linspace(0, 1, time_steps),
+                cell.initial_carry((1,)), checkpoint=checkpoint,
+            )  # fmt: skip
+            return carry.hidden.sum()
+
+        compiled = jax.jit(jax.grad(loss)).lower(params, jax.eval_shape(jax.random.key, 0)).compile()
+        return compiled.memory_analysis().temp_size_in_bytes
+
+    plain = [temporary_bytes(t, None) for t in (1024, 4096)]
+    square_root = [temporary_bytes(t, "sqrt") for t in (1024, 4096)]
+    assert plain[1] - plain[0] > 3000 * 6 * 16 * 4
+    assert square_root[1] < 3 * square_root[0]
+    assert square_root[1] < plain[1] / 5
