@@ -142,7 +142,7 @@ class Learner:
         sums = Totals(
             loss=state.totals.loss + loss * targets.size,
             tokens=state.totals.tokens + targets.size,
-            gradient_norm=state.totals.gradient_norm + optax.global_norm(gradients),
+            gradient_norm=state.totals.gradient_norm + optax.tree.norm(gradients),
             updates=state.totals.updates + 1,
         )
         return TrainState(
