@@ -20,6 +20,7 @@ from seqjax.config import (
     parse_overrides,
 )
 from seqjax.errors import ConfigError, SeqjaxError
+from seqjax.optim import ScheduleConfig
 
 
 def errors_of(*overrides, config="char_lm"):
@@ -74,8 +75,7 @@ class TestLoading:
         config = load_config(
             path, ["optimizer.schedule.name=linear_schedule", "optimizer.schedule.options.end_value=0"]
         )
-        assert config.optimizer.schedule.name == "linear_schedule"
-        assert config.optimizer.schedule.options == {"end_value": 0}
+        assert config.optimizer.schedule == ScheduleConfig(name="linear_schedule", options={"end_value": 0})
 
     def test_parse_overrides_nests(self):
         assert parse_overrides(["a.b=1", "a.c=[x, 2]", "d='3'"]) == {"a": {"b": 1, "c": ["x", 2]}, "d": "3"}

@@ -59,7 +59,7 @@ class TestClipping:
     def test_value_clips_each_element(self):
         updates, _ = one_update(sgd(clip=ClipConfig(value=0.25)))
         for name, gradient in GRADIENTS.items():
-            np.testing.assert_array_equal(updates[name], -np.clip(np.asarray(gradient), -0.25, 0.25))
+            np.testing.assert_array_equal(updates[name], np.clip(-np.asarray(gradient), -0.25, 0.25))
 
     def test_adaptive_limits_each_unit_by_its_parameters(self):
         updates, _ = one_update(sgd(clip=ClipConfig(adaptive=0.1)))
@@ -169,7 +169,7 @@ class TestSchedules:
         taken = []
         for _ in range(4):
             update, state = transformation.update(ones, state)
-            taken.append(-float(update))
+            taken.append(-np.asarray(update))
         assert taken == pytest.approx([learning_rate_at(config, 4, step) for step in range(4)])
         assert taken == pytest.approx([0.5, 0.375, 0.25, 0.125])
 
@@ -238,7 +238,7 @@ class TestRefusals:
 
     def test_a_line_search_is_refused_unless_it_is_switched_off(self):
         assert "line search" in refusal(OptimizerConfig(name="lbfgs"))
-        assert optimizer(OptimizerConfig(name="lbfgs", options={"linesearch": None}), STEPS)
+        optimizer(OptimizerConfig(name="lbfgs", options={"linesearch": None}), STEPS).init(PARAMS)
 
     def test_options_that_are_no_plain_values(self):
         assert "plain numbers" in refusal(OptimizerConfig(options={"mu_dtype": jnp.bfloat16}))
@@ -297,15 +297,18 @@ class TestIdentity:
         assert optimizer(scheduled, STEPS) is not optimizer(scheduled, STEPS + 1)
 
     def test_a_second_call_compiles_nothing(self):
+        traces = []
+
         @functools.partial(jax.jit, static_argnums=0)
         def step(transformation, gradients, state, params):
+            traces.append(transformation)
             return transformation.update(gradients, state, params)
 
         for _ in range(2):
             transformation = optimizer(OptimizerConfig(options={"b1": 0.25}), STEPS)
             _, state = step(transformation, GRADIENTS, transformation.init(PARAMS), PARAMS)
             step(transformation, GRADIENTS, state, PARAMS)
-        assert step._cache_size() == 1
+        assert len(traces) == 1
 
 
 class TestConvergence:

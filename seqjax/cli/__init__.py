@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 
-from seqjax import __version__
+from seqjax._version import __version__
 from seqjax.cli import cells, configs, runs
 from seqjax.cli.parser import Arguments, Parser
 from seqjax.errors import ConfigError, SeqjaxError, closest, nearest

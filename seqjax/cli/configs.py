@@ -71,7 +71,7 @@ def _described(text: str) -> str:
         indent, key, value = match.groups()
         path[len(indent) // 2 :] = [key]
         # A value that goes on in the next line has no room for a comment.
-        following = lines[number + 1] if number + 1 < len(lines) else ""
+        following = next((later for later in lines[number + 1 :] if later), "")
         if value and following.startswith(indent + " "):
             continue
         description = _description(schema, path)

@@ -13,7 +13,6 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
-import seqjax
 from seqjax.config.cells import cell_names, check_cell
 from seqjax.config.messages import key_descriptions, nested_schema, validation_messages
 from seqjax.config.schema import ExperimentConfig
@@ -94,7 +93,7 @@ def json_schema() -> dict[str, Any]:
 
 def named_configs() -> dict[str, Path]:
     """The configs that can be used by name: those inside the package, or of the repository in an editable install."""
-    package = Path(next(iter(seqjax.__path__)))
+    package = Path(__file__).parents[1]
     for folder in (package / "configs", package.parent / "configs"):
         if folder.is_dir():
             return {path.stem: path for path in sorted(folder.iterdir()) if path.suffix in _SUFFIXES}

@@ -1,0 +1,435 @@
+import contextlib
+import inspect
+import io
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+import seqjax.data
+import seqjax.train
+from seqjax.cells import registry
+from seqjax.cli import _parse, main
+from seqjax.cli.cells import readable
+from seqjax.config import config_to_dict, load_config, named_configs
+from seqjax.errors import CheckpointError, ConfigError, TrainingError
+
+COMMANDS = ["train", "eval", "sample", "config", "configs", "download", "cells", "explain"]
+
+
+@pytest.fixture
+def run(capsys):
+    def call(*argv):
+        code = main([str(argument) for argument in argv])
+        out, error = capsys.readouterr()
+        return code, out, error
+
+    return call
+
+
+def process(*arguments, **options):
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)
+
+
+NEEDS_NO_JAX = {
+    "": 0,
+    "--help": 0,
+    "--version": 0,
+    "configs": 0,
+    "config --schema": 0,
+    "config char_lm --describe": 0,
+    "train char_lm model.hiden_size=1": 2,
+    "train char_lm model.cell=LSTN": 2,
+    "train char_lm model.cell_options.forgt_bias=1": 2,
+    "train nowhere.yaml": 2,
+    "trian": 2,
+    "cells LSTN": 2,
+    "explain LSTM forgt_bias=1": 2,
+    **{f"{command} --help": 0 for command in COMMANDS},
+}
+
+
+@pytest.fixture(scope="module")
+def results():
+    """Exit code and forbidden imports after each command line, all in one process."""
+    program = (
+        "import contextlib, io, json, sys\n"
+        "from seqjax.cli import main\n"
+        "results = {}\n"
+        "for line in json.loads(sys.argv[1]):\n"
+        "    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):\n"
+        "        try: code = main(line.split())\n"
+        "        except SystemExit as leaving: code = leaving.code\n"
+        "    found = [name for name in ('jax', 'flax', 'optax', 'orbax') if name in sys.modules]\n"
+        "    results[line] = [code, found]\n"
+        "print(json.dumps(results))\n"
+    )
+    result = process("-c", program, json.dumps(list(NEEDS_NO_JAX)))
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+class TestWithoutJax:
+    @pytest.mark.parametrize("line", NEEDS_NO_JAX)
+    def test_help_and_errors_come_at_once(self, results, line):
+        assert results[line] == [NEEDS_NO_JAX[line], []]
+
+    def test_a_help_screen_in_its_own_process(self):
+        result = process("-X", "importtime", "-m", "seqjax", "train", "--help")
+        assert result.returncode == 0
+        imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
+        assert "seqjax.cli" in imported
+        assert not {"jax", "flax", "optax", "orbax"} & imported
+
+
+class TestHelp:
+    @pytest.mark.parametrize("command", COMMANDS)
+    def test_every_command_explains_itself_by_example(self, command):
+        with contextlib.redirect_stdout(io.StringIO()) as out, pytest.raises(SystemExit) as leaving:
+            main([command, "--help"])
+        assert leaving.value.code == 0
+        assert f"examples:\n  seqjax {command}" in out.getvalue()
+
+    def test_no_command_prints_the_first_steps(self, run):
+        code, out, _ = run()
+        assert code == 0
+        assert "first steps:" in out
+        assert all(re.search(rf"^    {command}  ", out, re.MULTILINE) for command in COMMANDS)
+
+    @pytest.mark.parametrize("command", COMMANDS)
+    def test_every_example_of_the_help_parses(self, command):
+        with contextlib.redirect_stdout(io.StringIO()) as out, pytest.raises(SystemExit):
+            main([command, "--help"])
+        examples = out.getvalue().partition("examples:\n")[2].splitlines()
+        assert examples
+        for example in examples:
+            program, *argv = shlex.split(example.partition(" > ")[0])
+            assert program == "seqjax"
+            assert callable(_parse(argv).run)
+
+    def test_version(self):
+        result = process("-m", "seqjax", "--version")
+        assert re.fullmatch(r"seqjax \S+ \(Python \S+, jax \S+, flax \S+, optax \S+\)\n", result.stdout)
+
+
+class TestUsageErrors:
+    @pytest.mark.parametrize(
+        ("argv", "message"),
+        [
+            (["trian"], "error: there is no command 'trian'; did you mean 'train'?"),
+            (["train"], f"error: which config? Give a YAML file, or a name: {', '.join(named_configs())}"),
+            (["train", "a=b"], f"error: which config? Give a YAML file, or a name: {', '.join(named_configs())}"),
+            (["train", "chr_lm"], "error: there is no config 'chr_lm'; did you mean 'char_lm'?"),
+            (
+                ["train", "char_lm", "--hidden-size", "3"],
+                "error: seqjax train has no option --hidden-size; "
+                "settings are written key=value, as in model.hidden_size=512",
+            ),
+            (
+                ["train", "char_lm", "--run-dri", "x"],
+                "error: seqjax train has no option --run-dri; did you mean '--run-dir'?",
+            ),
+            (
+                ["train", "--resume", "runs/x", "char_lm"],
+                "error: --resume goes on with the run's own config; leave out 'char_lm'",
+            ),
+            (
+                ["train", "--resume", "runs/x", "--run-dir", "y"],
+                "error: --resume goes on in the run's own directory; leave out --run-dir",
+            ),
+            (["eval"], "error: seqjax eval: needs RUN\n  for example: seqjax eval runs/first"),
+            (["eval", "a", "b"], "error: seqjax eval does not take 'b'; `seqjax eval --help` shows what it does take"),
+            (["cells", "LSTN"], "error: there is no cell 'LSTN'; did you mean 'LSTM'?"),
+            (
+                ["explain", "LSTM", "forgt_bias=1"],
+                "error: forgt_bias - LSTM has no such option; did you mean 'forget_bias'? (got 1)",
+            ),
+            (["explain", "LSTM", "hidden_size=0"], "error: LSTM.hidden_size must be a positive whole number, got 0"),
+            (
+                ["train", "char_lm", "model.hiden_size=1", "train.steps=x"],
+                "error: model.hiden_size - unknown key; did you mean 'hidden_size'? (got 1)\n"
+                "error: train.steps - must be a whole number (got 'x')",
+            ),
+            (["--verison"], "error: seqjax has no option --verison; did you mean '--version'?"),
+        ],
+    )
+    def test_one_message_and_exit_code_2(self, run, argv, message):
+        assert run(*argv) == (2, "", message + "\n")
+
+    @pytest.mark.parametrize(
+        ("option", "value"),
+        [("--length", "x"), ("--length", "-1"), ("--seed", "1.5"), ("--temperature", "-1"), ("--temperature", "nan")],
+    )
+    def test_numbers_out_of_range(self, run, option, value):
+        code, out, error = run("sample", "runs/x", option, value)
+        assert (code, out) == (2, "")
+        assert error.startswith(f"error: seqjax sample: {option}: must be a ")
+        assert f"(got '{value}')" in error
+
+    def test_a_cell_that_refuses_a_value_is_no_traceback(self, run):
+        code, out, error = run("explain", "LSTM", "activation=tanhh")
+        assert (code, out) == (2, "")
+        assert error.startswith("error: LSTM - unknown activation 'tanhh'; did you mean 'tanh'?")
+        assert error.count("\n") == 1
+
+
+class TestConfig:
+    def test_prints_a_complete_config_that_reads_back(self, run, tmp_path):
+        code, out, _ = run("config", "char_lm", "model.hidden_size=7")
+        assert code == 0
+        path = tmp_path / "mine.yaml"
+        path.write_text(out)
+        assert load_config(path) == load_config("char_lm", ["model.hidden_size=7"])
+
+    @pytest.mark.parametrize("name", sorted(named_configs()))
+    def test_descriptions_are_comments(self, run, name):
+        _, out, _ = run("config", name, "--describe", "sample.prompt='a: b\n\n  steps: c'")
+        assert yaml.safe_load(out) == yaml.safe_load(run("config", name, "sample.prompt='a: b\n\n  steps: c'")[1])
+        assert re.search(r"^  hidden_size: \d+ +# hidden units of every layer\.$", out, re.MULTILINE)
+        assert re.search(r"^    global_norm: 1.0 +# scale all gradients together", out, re.MULTILINE)
+
+    def test_schema_is_json(self, run):
+        schema = json.loads(run("config", "--schema")[1])
+        assert set(schema["properties"]) == set(config_to_dict(load_config("char_lm")))
+
+    def test_configs_lists_each_with_what_it_is(self, run):
+        lines = run("configs")[1].splitlines()
+        assert [line.split()[0] for line in lines] == list(named_configs())
+        assert all(len(line) <= 120 and len(line.split()) > 5 for line in lines)
+
+
+class TestTrain:
+    @pytest.fixture
+    def calls(self, monkeypatch):
+        made = []
+
+        def run(config, run_dir):
+            made.append(("run", config, run_dir))
+            return run_dir
+
+        def resume(run_dir, overrides):
+            made.append(("resume", run_dir, list(overrides)))
+            return run_dir
+
+        # The package makes its names on first use.
+        monkeypatch.setitem(vars(seqjax.train), "run", run)
+        monkeypatch.setitem(vars(seqjax.train), "resume", resume)
+        return made
+
+    def test_config_settings_and_directory(self, run, calls, tmp_path):
+        code, out, error = run(
+            "train", "char_lm", "model.hidden_size=3", "--run-dir", tmp_path / "a b", "train.steps=5"
+        )
+        assert (code, error) == (0, "")
+        expected = load_config("char_lm", ["model.hidden_size=3", "train.steps=5"])
+        assert calls == [("run", expected, tmp_path / "a b")]
+        assert out.splitlines()[-1] == f"run directory: {tmp_path / 'a b'}"
+        assert f"seqjax sample '{tmp_path / 'a b'}'" in out
+
+    def test_the_default_directory_has_the_name_and_the_time(self, run, calls, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr("time.strftime", lambda form: "20260102-030405")
+        for expected in ("runs/mine-20260102-030405", "runs/mine-20260102-030405-2", "runs/mine-20260102-030405-3"):
+            assert run("train", "char_lm", "name=mine")[0] == 0
+            assert calls.pop()[2] == Path(expected)
+            (tmp_path / expected).mkdir(parents=True)
+
+    def test_resume_takes_settings_with_or_without_options_between(self, run, calls):
+        code, out, _ = run("train", "--resume", "runs/x", "train.steps=9", "seed=1")
+        assert code == 0
+        assert calls == [("resume", Path("runs/x"), ["train.steps=9", "seed=1"])]
+        assert out.splitlines()[-1] == "run directory: runs/x"
+        run("train", "train.steps=9", "--resume", "runs/x", "seed=1")
+        assert calls[1] == calls[0]
+
+    @pytest.mark.parametrize(
+        ("error", "code", "text"),
+        [
+            (ConfigError("a - b\nc - d"), 2, "error: a - b\nerror: c - d\n"),
+            (ConfigError("a\n  goes on"), 2, "error: a\n  goes on\n"),
+            (CheckpointError("damaged"), 1, "error: damaged\n"),
+            (TrainingError("not finite"), 1, "error: not finite\n"),
+            (KeyboardInterrupt(), 130, "interrupted\n"),
+        ],
+    )
+    def test_exit_codes(self, run, calls, monkeypatch, error, code, text):
+        def fail(config, run_dir):
+            raise error
+
+        monkeypatch.setitem(vars(seqjax.train), "run", fail)
+        assert run("train", "char_lm") == (code, "", text)
+
+    def test_what_is_not_the_users_mistake_keeps_its_traceback(self, calls, monkeypatch):
+        def fail(config, run_dir):
+            raise RuntimeError("a defect")
+
+        monkeypatch.setitem(vars(seqjax.train), "run", fail)
+        with pytest.raises(RuntimeError, match="a defect"):
+            main(["train", "char_lm"])
+
+    def test_options_that_a_cell_refuses_are_found_before_anything_is_written(self, run, calls):
+        code, _, error = run("train", "char_lm", "model.cell_options.activation=tanhh")
+        assert code == 2
+        assert error.startswith("error: LSTM - unknown activation 'tanhh'")
+        assert calls == []
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    (folder / "text.txt").write_text("the quick brown fox jumps over the lazy dog. " * 60)
+    settings = ["train.steps=4", "train.eval_every=2", "train.checkpoint_every=2", "train.tensorboard=false"]
+    sizes = ["data.batch_size=2", "data.length=8", "model.hidden_size=5", "sample.length=3", "sample.prompt=the"]
+    argv = ["train", "char_lm_small", "--run-dir", str(folder / "run"), f"data.source={folder / 'text.txt'}"]
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        assert main([*argv, *settings, *sizes]) == 0
+    assert out.getvalue().splitlines()[-1] == f"run directory: {folder / 'run'}"
+    return folder / "run"
+
+
+class TestRealRun:
+    """One run through every command that needs one."""
+
+    def test_eval_equals_the_summary(self, run, directory):
+        summary = json.loads((directory / "summary.json").read_text())
+        code, out, _ = run("eval", directory)
+        assert code == 0
+        rows = [line.split() for line in out.splitlines()]
+        assert rows[0] == [summary["metric"], f"{summary['value']:.4f}", "checkpoint", "4"]
+        assert {name: value for name, value, _ in rows[1:]} == {k: f"{v:.4f}" for k, v in summary["baselines"].items()}
+        result = json.loads(run("eval", directory, "--json")[1])
+        assert result["value"] == pytest.approx(summary["value"])
+
+    def test_eval_of_an_earlier_checkpoint(self, run, directory):
+        assert run("eval", directory, "--checkpoint", 2)[1].splitlines()[0].endswith("checkpoint 2")
+        code, _, error = run("eval", directory, "--checkpoint", 3)
+        assert code == 1
+        assert error.startswith("error: no checkpoint of step 3")
+
+    def test_sample(self, run, directory):
+        argv = ["sample", directory, "--prompt", "the ", "--length", 12, "--temperature", 1, "--seed", 5]
+        code, out, _ = run(*argv)
+        assert code == 0
+        assert out.startswith("the ")
+        assert len(out) == len("the ") + 12 + 1
+        assert run(*argv)[1] == out
+        assert run(*argv[:-1], 6)[1] != out
+
+    def test_a_directory_that_holds_a_run_is_refused_with_the_next_move(self, run, directory):
+        code, _, error = run("train", "char_lm_small", "--run-dir", directory)
+        assert code == 2
+        assert f"seqjax train --resume {directory}" in error
+
+    def test_a_directory_that_holds_none(self, run, tmp_path):
+        for command in (["eval", tmp_path], ["sample", tmp_path], ["train", "--resume", tmp_path]):
+            code, _, error = run(*command)
+            assert code == 1
+            assert error.startswith(f"error: {tmp_path} holds no run")
+
+
+@pytest.fixture(scope="module")
+def table():
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        assert main(["cells"]) == 0
+    return out.getvalue()
+
+
+class TestCells:
+    def test_every_cell_has_a_row(self, table):
+        rows = table.partition("\n\n")[0].splitlines()[1:]
+        assert [row.split()[0] for row in rows] == list(registry())
+
+    def test_parameters_and_products(self, table):
+        def row(name):
+            return next(line.split()[1:4] for line in table.splitlines() if line.startswith(name + " "))
+
+        # LSTM: four gates of a kernel, a recurrent kernel and one bias; all gates in one product.
+        assert row("LSTM") == [f"{4 * 128 * (64 + 128 + 1):,}", "1", "1"]
+        # GRU: three gates, and the candidate's second bias.
+        assert row("GRU")[:1] == [f"{3 * 128 * (64 + 128 + 1) + 128:,}"]
+        # Jordan: the recurrent product needs the output product of the step before.
+        assert row("Jordan") == [f"{128 * (64 + 128 + 1) + 128 * 129:,}", "2", "2"]
+
+    def test_a_page_has_equations_options_shapes_and_the_paper(self, run):
+        code, out, _ = run("cells", "LSTM")
+        assert code == 0
+        assert "    c_t = f_t ⊙ c_{t-1} + i_t ⊙ g_t\n" in out
+        assert re.search(r"^  forget_bias +1\.0$", out, re.MULTILINE)
+        assert re.search(r"^  recurrent_kernel +\[128, 512\] +65,536$", out, re.MULTILINE)
+        assert re.search(r"^  cell +\[128\]$", out, re.MULTILINE)
+        assert "Hochreiter and Schmidhuber 1997" in out
+
+    def test_json_is_one_record_a_cell(self, run):
+        record = json.loads(run("cells", "GRU", "--json")[1])
+        assert record["name"] == "GRU"
+        assert record["options"]["reset"] == "after"
+        assert record["parameters"] == sum(
+            shape[0] * (shape[1] if len(shape) == 2 else 1) for shape in record["parameter_shapes"].values()
+        )
+
+    @pytest.mark.parametrize("name", sorted(registry()))
+    def test_no_page_shows_markup(self, name):
+        text = readable(inspect.getdoc(registry()[name]) or "")
+        assert not re.search(r"\\|``|:math:|\.\. \w+::|&", text)
+
+
+class TestExplain:
+    def test_prints_the_plan_of_the_cell_asked_for(self, run):
+        from seqjax.cells import GRU
+
+        sizes = ["--input-size", 6, "--hidden-size", 5, "--batch-size", 2, "--length", 9]
+        code, out, _ = run("explain", "GRU", "reset=before", *sizes)
+        assert code == 0
+        cell = GRU(input_size=6, hidden_size=5, reset="before")
+        assert out == str(seqjax.explain(cell, batch_size=2, length=9)) + "\n"
+
+
+class TestDownload:
+    def test_calls_with_the_root_and_prints_where(self, run, monkeypatch, tmp_path):
+        calls = []
+
+        def download(name, root, progress):
+            calls.append((name, root, progress))
+            return tmp_path / "file"
+
+        monkeypatch.setattr(seqjax.data, "download", download)
+        assert run("download", "tiny-shakespeare", "--root", "somewhere") == (
+            0,
+            f"{tmp_path / 'file'} is there, and its checksum is right\n",
+            "",
+        )
+        assert calls == [("tiny-shakespeare", "somewhere", None)]
+
+    def test_a_progress_line_on_a_terminal(self, monkeypatch, capsys, tmp_path):
+        def download(name, root, progress):
+            progress(500_000, 1_500_000)
+            progress(1_500_000, 1_500_000)
+            return tmp_path
+
+        monkeypatch.setattr(seqjax.data, "download", download)
+        monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+        assert main(["download", "tiny-shakespeare"]) == 0
+        assert capsys.readouterr().err == ("\rtiny-shakespeare: 0.5 of 1.5 MB\rtiny-shakespeare: 1.5 of 1.5 MB\n")
+
+    def test_an_unknown_name(self, run):
+        code, _, error = run("download", "tiny-shakespear")
+        assert code == 1
+        assert "tiny-shakespeare" in error
+
+
+def test_a_reader_that_leaves_early_is_no_error():
+    result = process(
+        "-c",
+        "import subprocess, sys\n"
+        "writer = subprocess.Popen([sys.executable, '-m', 'seqjax', 'config', '--schema'],"
+        " stdout=subprocess.PIPE, stderr=subprocess.PIPE)\n"
+        "writer.stdout.close()\n"
+        "print(writer.stderr.read().decode(), writer.wait())",
+    )
+    assert result.stdout.split() == ["0"]
