@@ -108,7 +108,7 @@ def test_split_merge_and_plain_jit(tokens):
 
 def test_gradients_reach_every_parameter(tokens):
     model = language_model(dropout=0.0)
-    gradients = nnx.grad(loss_function, has_aux=True)(model, tokens, None)[0]
+    gradients = nnx.jit(nnx.grad(loss_function, has_aux=True))(model, tokens, None)[0]
     assert len(jax.tree.leaves(gradients)) == len(jax.tree.leaves(nnx.state(model, nnx.Param)))
     assert all(jnp.any(leaf != 0) for leaf in jax.tree.leaves(gradients))
 
@@ -117,15 +117,15 @@ def test_gradients_reach_every_parameter(tokens):
 def test_ensemble(kind, tokens):
     def create(rngs):
         if kind == "model":
-            return LanguageModel(VOCABULARY, hidden_size=5, rngs=rngs)
-        both = Bidirectional.from_cell(LSTM(input_size=VOCABULARY, hidden_size=3), rngs=rngs, merge="sum")
+            return LanguageModel(VOCABULARY, hidden_size=5, rngs=rngs, mode="lax")
+        both = Bidirectional.from_cell(LSTM(input_size=VOCABULARY, hidden_size=3), rngs=rngs, merge="sum", mode="lax")
         return Stacked(
             [both, Recurrent(LSTM(input_size=3, hidden_size=3), rngs=rngs)], normalization="layer", rngs=rngs
         )
 
     members = nnx.split_rngs(splits=3)(nnx.vmap(create))(nnx.Rngs(0))
     inputs = tokens if kind == "model" else jax.nn.one_hot(tokens, VOCABULARY)
-    carry, outputs = nnx.vmap(lambda model, inputs: model(inputs), in_axes=(0, None))(members, inputs)
+    carry, outputs = nnx.jit(nnx.vmap(lambda model, inputs: model(inputs), in_axes=(0, None)))(members, inputs)
     assert outputs.shape[:3] == (3, BATCH, TIME)
     assert not np.allclose(outputs[0], outputs[1])
     graphdef, state = nnx.split(members)
