@@ -3,11 +3,11 @@
 Both become part of the step that the engine reads, so they mean the same in every mode. With ``valid`` (t < length) and
 ``reset`` of one step,
 
-    carry  = where(reset, fresh carry, carry)        the carry is fresh *before* that step's input
+    start  = where(reset, fresh carry, carry)        the carry is fresh *before* that step's input
     inputs = where(valid, inputs, 0)                 NaN in padding reaches neither values nor gradients
-    new, output = step(params, carry, inputs)
+    new, output = step(params, start, inputs)
     carry  = where(valid, new, carry)                the final carry is the one at the last valid step
-    output = where(valid, output, 0)
+    output = where(valid, output, 0)                 (a reset in the padding changes nothing)
 
 Run backwards, the carry stays at its initial value until the last valid step: nothing is flipped.
 """
@@ -40,9 +40,8 @@ def segmented(step: Step) -> Step:
     """``step`` with flags: takes :class:`SegmentedParams` and :class:`SegmentedInputs`."""
 
     def segmented_step(params: SegmentedParams, carry: Any, inputs: SegmentedInputs) -> tuple[Any, Any]:
-        if inputs.reset is not None:
-            carry = select(inputs.reset, params.fresh_carry, carry)
-        new_carry, output = step(params.params, carry, inputs.inputs)
+        start = carry if inputs.reset is None else select(inputs.reset, params.fresh_carry, carry)
+        new_carry, output = step(params.params, start, inputs.inputs)
         if inputs.valid is not None:
             new_carry, output = select(inputs.valid, new_carry, carry), keep_where(inputs.valid, output)
         return new_carry, output
