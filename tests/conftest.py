@@ -27,6 +27,8 @@ hypothesis.settings.register_profile(
     database=None,
     max_examples=EXAMPLES,
     suppress_health_check=list(hypothesis.HealthCheck),
+    # Shrinking compiles hundreds of programs; ask for many examples to have it.
+    phases=[phase for phase in hypothesis.Phase if EXAMPLES > 25 or phase is not hypothesis.Phase.shrink],
     print_blob=True,
 )
 hypothesis.settings.load_profile("seqjax")

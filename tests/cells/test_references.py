@@ -1,0 +1,85 @@
+"""Every cell equals its paper's equations as written a second time in NumPy: values, and gradients by differences."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import seqjax
+from seqjax.cells import Cell, registry
+from seqjax.cells.activations import ACTIVATIONS
+from tests.cells import references
+from tests.cells.law_tools import arguments_of
+from tests.cells.variants import all_cells
+
+TIME = 5
+CELLS = all_cells()
+every_cell = pytest.mark.parametrize("cell", list(CELLS.values()), ids=list(CELLS))
+
+
+def test_every_registered_cell_has_a_reference() -> None:
+    assert set(references.REFERENCES) == set(registry()), (
+        "write the cell's equations from its paper in tests/cells/references.py"
+    )
+
+
+def test_every_activation_has_a_reference(float64: None) -> None:
+    assert set(references.FUNCTIONS) == set(ACTIVATIONS)
+    points = np.linspace(-4, 4, 41)
+    for name, function in ACTIVATIONS.items():
+        np.testing.assert_allclose(function(jnp.asarray(points)), references.function(name)(points), 1e-12, 1e-14, name)
+
+
+def in_numpy(tree: Any) -> Any:
+    return jax.tree.map(lambda a: np.asarray(a, np.float64), tree)
+
+
+@every_cell
+def test_values(cell: Cell, float64: None) -> None:
+    at = arguments_of(cell, TIME, (3,), dtype=jnp.float64)
+    carry, outputs = seqjax.scan(cell, at.params, at.inputs, at.carry)
+    for example in range(3):
+        of_example = in_numpy(jax.tree.map(lambda a, i=example: a[i], at.carry))
+        last, want = references.run(cell, in_numpy(at.params), of_example, np.asarray(at.inputs)[:, example])
+        np.testing.assert_allclose(outputs[:, example], want, rtol=1e-12, atol=1e-13)
+        for got_leaf, want_leaf in zip(carry, last, strict=True):
+            np.testing.assert_allclose(got_leaf[example], want_leaf, rtol=1e-12, atol=1e-13)
+
+
+@every_cell
+def test_gradients(cell: Cell, float64: None) -> None:
+    at = arguments_of(cell, TIME, (), dtype=jnp.float64)
+    weights = np.random.default_rng(0).standard_normal((TIME + 1, 8))
+
+    def loss(outputs: Any, carry: Any) -> Any:
+        total = (outputs * weights[:TIME, : outputs.shape[-1]]).sum()
+        return total + sum((leaf**2 * weights[TIME, : leaf.shape[-1]]).sum() for leaf in carry)
+
+    def by_seqjax(params: Any, carry: Any, inputs: Any) -> Any:
+        last, outputs = seqjax.scan(cell, params, inputs, carry)
+        return loss(outputs, last)
+
+    start = in_numpy((at.params, at.carry, at.inputs))
+    got = jax.tree.leaves(jax.jit(jax.grad(by_seqjax, (0, 1, 2)))(*at[:3]))
+    leaves, structure = jax.tree.flatten(start)
+
+    def by_reference() -> float:
+        params, carry, inputs = jax.tree.unflatten(structure, leaves)
+        last, outputs = references.run(cell, params, carry, inputs)
+        return float(loss(outputs, last))
+
+    step = 1e-6
+    for index, (leaf, gradient) in enumerate(zip(leaves, got, strict=True)):
+        leaves[index] = moved = leaf.copy()
+        want = np.zeros_like(leaf)
+        for place in np.ndindex(leaf.shape):
+            moved[place] = leaf[place] + step
+            up = by_reference()
+            moved[place] = leaf[place] - step
+            want[place] = (up - by_reference()) / (2 * step)
+            moved[place] = leaf[place]
+        leaves[index] = leaf
+        assert np.abs(want).max() > 1e-3
+        np.testing.assert_allclose(gradient, want, rtol=1e-6, atol=1e-6 * max(1.0, np.abs(want).max()))
