@@ -216,6 +216,11 @@ class Program:
         return new, OUTPUT_RULES[rule](scope, new, value(a), value(b))
 
     @property
+    def outputs_have_batch_axes(self) -> bool:
+        """Lengths of a batch can end only such outputs."""
+        return self.output_rule[0] not in ("literals", "of parameters only", "unchanged inputs", "scalars")
+
+    @property
     def rounds(self) -> bool:
         """Does it compute in less than float64, so that another order of summation shows?"""
         return any(name in ("product: rounded", "product: other type") for name, *_ in self.operations) or (
