@@ -35,6 +35,11 @@ class _DamagedError(Exception):
     """A checkpoint that cannot be used, and why."""
 
 
+def saved_steps(directory: Path) -> list[int]:
+    """The steps that have a complete checkpoint, ascending; found without opening any."""
+    return sorted(int(path.name) for path in directory.glob("*") if path.name.isdecimal())
+
+
 class Checkpoints:
     """The checkpoints of a run, one folder a step.
 

@@ -10,11 +10,11 @@ import numpy as np
 from flax import nnx
 
 from seqjax import cells, data
-from seqjax.config import ExperimentConfig
+from seqjax.config import ExperimentConfig, SampleConfig
 from seqjax.data import ContiguousStreams, Corpus, EvaluationBatch, Vocabulary
 from seqjax.errors import ConfigError, DataError
 from seqjax.losses import bits_per_symbol
-from seqjax.nn import LanguageModel
+from seqjax.nn import LanguageModel, generate
 from seqjax.optim import optimizer
 from seqjax.train.learner import Learner, TrainState
 
@@ -140,6 +140,13 @@ def heldout_bits(experiment: Experiment, state: TrainState, at_batch: Callable[[
     total = sum(float(nats) for nats in jax.device_get(sums))
     at_batch(len(batches), len(batches))
     return bits_per_symbol(total / sum(int(batch.mask.sum()) for batch in batches))
+
+
+def sample_text(model: LanguageModel, vocabulary: Vocabulary, wanted: SampleConfig, seed: int) -> str:
+    """The prompt and what the model goes on with."""
+    prompt = encode_prompt(vocabulary, wanted.prompt)
+    drawn = generate(model, prompt, wanted.length, jax.random.key(seed), wanted.temperature)
+    return vocabulary.decode(np.concatenate([prompt, np.asarray(drawn.tokens)]))
 
 
 def _model(config: ExperimentConfig, vocabulary_size: int) -> LanguageModel:

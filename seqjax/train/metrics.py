@@ -73,7 +73,7 @@ class Events:
             return
         from tensorboardX import SummaryWriter
 
-        self._writer = SummaryWriter(str(directory), purge_step=last_step + 1 if last_step else None)
+        self._writer = SummaryWriter(str(directory), purge_step=last_step + 1)
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Write every number of a row."""

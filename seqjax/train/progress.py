@@ -96,7 +96,7 @@ class _Bar:
             MofNCompleteColumn(),
             BarColumn(bar_width=None),
             TextColumn("{task.fields[shown]}"),
-            TimeRemainingColumn(),
+            TimeRemainingColumn(compact=True),
             TextColumn("left"),
             expand=True,
         )

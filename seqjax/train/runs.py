@@ -9,29 +9,21 @@ tensorboard/      events (with tensorboardX)
 
 import dataclasses
 import json
-import platform
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
-import seqjax
-from seqjax.config import ExperimentConfig, SampleConfig, config_from_dict, config_to_dict, config_to_yaml, load_config
+from seqjax.config import ExperimentConfig, config_from_dict, config_to_dict, config_to_yaml, load_config
 from seqjax.data import Vocabulary, vocabulary_from_json
 from seqjax.errors import CheckpointError, ConfigError, DataError
-from seqjax.nn import LanguageModel, generate
-from seqjax.optim import skipped_updates
-from seqjax.train.checkpoints import Checkpoints
-from seqjax.train.curves import draw_loss_curve
-from seqjax.train.experiment import Experiment, build, build_learner, encode_prompt, heldout_bits
+from seqjax.train.checkpoints import Checkpoints, saved_steps
+from seqjax.train.experiment import build, build_learner, encode_prompt, heldout_bits, sample_text
 from seqjax.train.files import write_atomically
 from seqjax.train.learner import Learner, TrainState, from_arrays, to_arrays
 from seqjax.train.loop import Trainer
-from seqjax.train.metrics import read_rows
-from seqjax.train.progress import clock_text, comparison
+from seqjax.train.reports import finish, print_header
 
 # What the state of a run does not depend on; the rest decides shapes, data or random numbers.
 _MAY_CHANGE = ("optimizer", "sample", "train")
@@ -59,7 +51,8 @@ def run(config: ExperimentConfig, run_dir: str | Path) -> Path:
         >>> run_dir = seqjax.train.run(config, "runs/first")  # doctest: +SKIP
     """
     run_dir = Path(run_dir)
-    if (run_dir / "config.yaml").exists() or (run_dir / "checkpoints").exists():
+    # What was stopped before its first checkpoint has nothing to go on from, and may begin again in its place.
+    if (run_dir / "summary.json").exists() or saved_steps(run_dir / "checkpoints"):
         raise ConfigError(
             f"{run_dir} holds a run already; go on with it by `seqjax train --resume {run_dir}`, "
             "or choose another directory"
@@ -74,11 +67,11 @@ def run(config: ExperimentConfig, run_dir: str | Path) -> Path:
         write_atomically(run_dir / "config.yaml", config_to_yaml(config))
     except OSError as error:
         raise ConfigError(f"cannot write to {run_dir}: {error.strerror}; choose another directory") from error
-    _print_header(experiment)
+    print_header(experiment)
     with Checkpoints(run_dir / "checkpoints", keep=config.train.keep_checkpoints) as checkpoints:
         trainer = Trainer(experiment, run_dir, checkpoints)
         trainer.train()
-    return _finish(trainer, run_dir)
+    return finish(trainer, run_dir)
 
 
 def resume(run_dir: str | Path, overrides: Sequence[str] = ()) -> Path:
@@ -117,11 +110,11 @@ def resume(run_dir: str | Path, overrides: Sequence[str] = ()) -> Path:
                 "of Python), so the run cannot go on where it was; restore the text, or begin a new run"
             )
         write_atomically(run_dir / "config.yaml", config_to_yaml(config))
-        _print_header(experiment)
+        print_header(experiment)
         print(f"resumed from {checkpoints.path(restored.step)}", flush=True)
         trainer = Trainer(experiment, run_dir, checkpoints, restored)
         trainer.train()
-    return _finish(trainer, run_dir)
+    return finish(trainer, run_dir)
 
 
 def evaluate(run_dir: str | Path, step: int | None = None) -> dict[str, Any]:
@@ -182,66 +175,7 @@ def sample(
     _use_compilation_cache(config)
     learner = build_learner(config, vocabulary.size)
     state, _ = _restored(learner, Path(run_dir), step)
-    return _sample(learner.model(state), vocabulary, wanted, config.seed if seed is None else seed)
-
-
-def _sample(model: LanguageModel, vocabulary: Vocabulary, wanted: SampleConfig, seed: int) -> str:
-    prompt = encode_prompt(vocabulary, wanted.prompt)
-    drawn = generate(model, prompt, wanted.length, jax.random.key(seed), wanted.temperature)
-    return vocabulary.decode(np.concatenate([prompt, np.asarray(drawn.tokens)]))
-
-
-def _finish(trainer: Trainer, run_dir: Path) -> Path:
-    experiment, config = trainer.experiment, trainer.experiment.config
-    assert trainer.value is not None  # The last step is always evaluated.
-    text = _sample(experiment.learner.model(trainer.state), experiment.vocabulary, config.sample, config.seed)
-    rows = read_rows(run_dir / "metrics.jsonl")
-    summary: dict[str, Any] = {
-        "metric": experiment.metric,
-        "value": trainer.value,
-        "baselines": experiment.baselines,
-        "steps": config.train.steps,
-        "tokens_per_second": trainer.clock.tokens_per_second,
-        "seconds": trainer.clock.seconds,
-        "versions": _versions(),
-        "parameters": experiment.learner.parameter_count(),
-    }
-    if config.optimizer.skip_nonfinite:
-        summary["skipped_updates"] = skipped_updates(trainer.state.optimizer)
-    write_atomically(run_dir / "sample.txt", text + "\n")
-    pictures = draw_loss_curve(run_dir, rows, experiment.baselines, name=config.name, unit=experiment.unit)
-    write_atomically(run_dir / "summary.json", json.dumps(summary, indent=2) + "\n")
-    speed = (
-        "" if summary["tokens_per_second"] is None else f" ({summary['tokens_per_second']:,.0f} {experiment.unit}s/s)"
-    )
-    print(
-        f"\nheld out: {trainer.value:.3f} bits per {experiment.unit} after {config.train.steps:,} steps "
-        f"in {clock_text(trainer.clock.seconds)}{speed}: {comparison(trainer.value, experiment.baselines)}"
-    )
-    if summary.get("skipped_updates"):
-        print(f"{summary['skipped_updates']} updates were skipped because a gradient was not finite")
-    if pictures:
-        print(f"loss curve: {pictures[0]}")
-    print(f"\n--- sample at temperature {config.sample.temperature:g} ---\n{text}\n---", flush=True)
-    return run_dir
-
-
-def _print_header(experiment: Experiment) -> None:
-    config, corpus, unit = experiment.config, experiment.corpus, experiment.unit
-    model, steps, data = config.model, config.train.steps, config.data
-    layers = "1 layer" if model.num_layers == 1 else f"{model.num_layers} layers"
-    passes = steps / experiment.streams.batches_per_epoch
-    train, heldout = experiment.streams.tokens.size, sum(int(batch.mask.sum()) for batch in experiment.heldout) + 1
-    bits = ", ".join(f"{name} {value:.3f}" for name, value in experiment.baselines.items())
-    print(
-        f"{config.name}: {model.cell}, {layers} of {model.hidden_size} units, "
-        f"{experiment.learner.parameter_count():,} parameters, on {jax.devices()[0].platform}\n"
-        f"text: {corpus.name}, {train:,} {unit}s to train on, {heldout:,} held out, "
-        f"vocabulary of {experiment.vocabulary.size}\n"
-        f"baselines in bits per {unit} of the held-out text: {bits}\n"
-        f"{steps:,} steps of {data.batch_size} x {data.length} {unit}s, {passes:.1f} passes over the text",
-        flush=True,
-    )
+    return sample_text(learner.model(state), vocabulary, wanted, config.seed if seed is None else seed)
 
 
 def _restored(learner: Learner, run_dir: Path, step: int | None) -> tuple[TrainState, int]:
@@ -299,13 +233,3 @@ def _use_compilation_cache(config: ExperimentConfig) -> None:
         # The defaults keep only programs that took a second to compile.
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-
-
-def _versions() -> dict[str, str]:
-    packages = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
-    return {
-        "python": platform.python_version(),
-        "seqjax": seqjax.__version__,
-        **{package: metadata.version(package) for package in packages},
-        "device": jax.devices()[0].device_kind,
-    }

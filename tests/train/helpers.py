@@ -24,6 +24,15 @@ def saved_arrays(run_dir: Path, step: int) -> dict[str, np.ndarray]:
         return checkpointer.restore((run_dir / "checkpoints" / str(step) / "state").absolute())
 
 
+def flip_a_bit(step: Path) -> None:
+    """Damage the values of an array, in each of the two copies that Orbax may keep of them."""
+    for folder in (step / "state").rglob("d"):
+        largest = max(folder.iterdir(), key=lambda path: path.stat().st_size)
+        content = bytearray(largest.read_bytes())
+        content[len(content) // 2] ^= 4
+        largest.write_bytes(content)
+
+
 def rows(run_dir: Path) -> list[dict]:
     return [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
 

@@ -8,6 +8,7 @@ import pytest
 
 from seqjax.errors import CheckpointError
 from seqjax.train.checkpoints import Checkpoints
+from tests.train.helpers import flip_a_bit
 
 ARRAYS = {
     "kernel": np.arange(6000, dtype=np.float32).reshape(60, 100) / 7,
@@ -47,8 +48,9 @@ def truncate(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-def largest(folder):
-    return max((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+def truncate_arrays(step):
+    for path in (step / "state").rglob("d/*"):
+        truncate(path)
 
 
 def change_the_record(step):
@@ -58,8 +60,8 @@ def change_the_record(step):
 
 
 DAMAGE = {
-    "a flipped bit in an array": lambda step: flip(largest(step / "state")),
-    "a truncated array": lambda step: truncate(largest(step / "state")),
+    "a flipped bit in an array": flip_a_bit,
+    "a truncated array": truncate_arrays,
     "a truncated manifest": lambda step: truncate(step / "state" / "manifest.ocdbt"),
     "a flipped bit in the manifest": lambda step: flip(step / "state" / "manifest.ocdbt"),
     "no manifest": lambda step: (step / "state" / "manifest.ocdbt").unlink(),
@@ -109,7 +111,7 @@ def test_reading_moves_nothing(directory):
 
 
 def test_nothing_left_is_an_error(directory, capfd):
-    flip(largest(directory / "30" / "state"))
+    flip_a_bit(directory / "30")
     truncate(directory / "20" / "record" / "metadata")
     with pytest.raises(CheckpointError, match="is whole; start the run again"):
         restore(directory)
@@ -117,7 +119,7 @@ def test_nothing_left_is_an_error(directory, capfd):
 
 
 def test_a_damaged_checkpoint_that_was_asked_for_is_an_error(directory):
-    flip(largest(directory / "30" / "state"))
+    flip_a_bit(directory / "30")
     with pytest.raises(CheckpointError, match=r"30 is damaged \(the values of kernel are .*; try those of steps 20"):
         restore(directory, 30)
 

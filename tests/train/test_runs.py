@@ -113,6 +113,17 @@ def test_a_directory_with_a_run_is_not_written_over(finished, config):
         train.run(config, finished)
 
 
+def test_a_run_that_stopped_before_its_first_checkpoint_begins_again(finished, config, tmp_path):
+    run_dir = tmp_path / "run"
+    (run_dir / "checkpoints" / "6.orbax-checkpoint-tmp").mkdir(parents=True)
+    for name in ("config.yaml", "vocabulary.json", "metrics.jsonl", "timing.jsonl"):
+        shutil.copy(finished / name, run_dir)
+    with pytest.raises(CheckpointError, match=r"no checkpoint in .*; start the run again"):
+        train.resume(run_dir)
+    train.run(changed(config, "train", steps=4), run_dir)
+    assert [row["step"] for row in rows(run_dir)] == [4]
+
+
 def test_a_directory_without_a_run_is_refused(tmp_path):
     for function in (train.resume, train.evaluate, train.sample):
         with pytest.raises(CheckpointError, match=r"holds no run: there is no config\.yaml"):
