@@ -175,7 +175,7 @@ OUTPUT_RULES: dict[str, Callable[[Scope, Any, jax.Array, jax.Array], Any]] = {
     "logits": lambda s, new, a, b: jnp.tanh(a) @ s.params["tall"],
     "of inputs only": lambda s, new, a, b: (s.inputs["u"] @ s.params["w"][0], a),
     "of parameters only": lambda s, new, a, b: (s.params["bias"] * 2, a),
-    "literals": lambda s, new, a, b: (jnp.ones(3), 1.0, b),
+    "literals": lambda s, new, a, b: (jnp.ones(3), jnp.asarray(1.0), b),
     "unchanged inputs": lambda s, new, a, b: (s.inputs["x"], s.inputs["on"], s.params["w"]),
     "types": lambda s, new, a, b: (new["z"], new["flag"], a.astype(jnp.float16), new["count"] * 2),
     "scalars": lambda s, new, a, b: (a.mean(), jnp.argmax(b, axis=-1)),
