@@ -24,8 +24,8 @@ def saved_arrays(run_dir: Path, step: int) -> dict[str, np.ndarray]:
         return checkpointer.restore((run_dir / "checkpoints" / str(step) / "state").absolute())
 
 
-def flip_a_bit(step: Path) -> None:
-    """Damage the values of an array, in each of the two copies that Orbax may keep of them."""
+def damage(step: Path) -> None:
+    """Flip a bit in what a checkpoint holds, in each of the two copies that Orbax may keep."""
     for folder in (step / "state").rglob("d"):
         largest = max(folder.iterdir(), key=lambda path: path.stat().st_size)
         content = bytearray(largest.read_bytes())

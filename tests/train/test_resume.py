@@ -14,7 +14,7 @@ from seqjax import train
 from seqjax.data import ContiguousStreams
 from seqjax.errors import CheckpointError, ConfigError, DataError
 from seqjax.train import loop
-from tests.train.helpers import assert_same_end, changed, flip_a_bit, rows, saved_arrays
+from tests.train.helpers import assert_same_end, changed, damage, rows, saved_arrays
 
 KILLED = """
 import os, signal, sys
@@ -117,7 +117,7 @@ def test_a_second_ctrl_c_acts_at_once():
 
 def test_a_damaged_checkpoint_is_set_aside_and_trained_again(finished, tmp_path, capfd):
     run_dir = shutil.copytree(finished, tmp_path / "run")
-    flip_a_bit(run_dir / "checkpoints" / "24")
+    damage(run_dir / "checkpoints" / "24")
     train.resume(run_dir)
     warnings = capfd.readouterr().err.splitlines()
     assert len(warnings) == 1
