@@ -6,7 +6,8 @@ Three nouns carry the library:
 * a **carry** is what the step hands to the next one, a named tuple of arrays;
 * :func:`seqjax.scan` runs a cell, or any such function, over time, and finds the speed.
 
-The package imports nothing until a name is used, so that command-line help and configuration errors do not wait for JAX.
+The package imports nothing until a name is used, so that command-line help and configuration errors do not wait for
+JAX.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""Chunks of time: how long, and how a run over them is put together."""
+"""Chunks of time and loops over steps: how long, and how they are put together for the platform that runs them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,13 +12,18 @@ _CACHE_BYTES = 2 * 2**20
 _SHORTEST, _LONGEST = 8, 64
 
 
+def on_cpu() -> bool:
+    """Whether the program is traced for a CPU."""
+    return jax.default_backend() == "cpu"
+
+
 def chunk_length(time_steps: int, bytes_per_step: int) -> int:
     """How many steps to take at once, from the bytes that one step hands from stage to stage.
 
     A length that divides the number of steps is preferred, if there is one near: what is left over costs a second copy
     of the loop in the compiled program.
     """
-    if jax.default_backend() != "cpu":
+    if not on_cpu():
         return time_steps
     wanted = min(max(_CACHE_BYTES // max(bytes_per_step, 1), _SHORTEST), _LONGEST)
     if time_steps <= wanted:
@@ -27,6 +32,27 @@ def chunk_length(time_steps: int, bytes_per_step: int) -> int:
         if time_steps % length == 0:
             return length
     return wanted
+
+
+def scan_fetching_ahead(
+    step: Callable[[Any, Any], tuple[Any, Any]], carry: Any, inputs: list[jax.Array], length: int, reverse: bool
+) -> tuple[Any, Any]:
+    """``lax.scan`` whose every step also fetches the inputs of the next one.
+
+    XLA's CPU compiler fuses the fetching of a step's inputs into the elementwise work that reads them, and does not
+    vectorise what comes of it. Fetched one step ahead, they arrive in buffers of their own: the same work takes up to a
+    third less time.
+    """
+    fetch = lambda time: [lax.dynamic_index_in_dim(a, time, keepdims=False) for a in inputs]
+
+    def step_and_fetch(state: tuple[Any, list], time: jax.Array) -> tuple[tuple[Any, list], Any]:
+        carry, outputs = step(*state)
+        following = jnp.maximum(time - 1, 0) if reverse else jnp.minimum(time + 1, length - 1)
+        return (carry, fetch(following)), outputs
+
+    state = (carry, fetch(length - 1 if reverse else 0))
+    (carry, _), outputs = lax.scan(step_and_fetch, state, jnp.arange(length), reverse=reverse)
+    return carry, outputs
 
 
 def in_chunks(

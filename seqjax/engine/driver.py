@@ -33,7 +33,8 @@ def scan(
     r"""Run a step over time: ``carry_t, output_t = cell(params, carry_{t-1}, inputs_t)``.
 
     Values and gradients are those of :func:`jax.lax.scan` of the step. The engine reads the step and moves work that
-    does not need the carry out of the loop; ``seqjax.explain(cell)`` shows what it found.
+    does not need the carry out of the loop; ``seqjax.explain(cell)`` shows what it found. As under :func:`jax.jit`, a
+    function is traced once for given shapes: what it closes over must not change between calls.
 
     Args:
         cell: a :class:`~seqjax.Cell`, or any function ``step(params, carry, inputs) -> (carry, output)``.

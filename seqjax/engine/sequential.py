@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.extend.core import Literal
 
-from seqjax.engine.chunks import chunk_length, in_chunks
+from seqjax.engine.chunks import chunk_length, in_chunks, on_cpu, scan_fetching_ahead
 from seqjax.engine.equations import aval, evaluate, read
 from seqjax.engine.gradient import accumulator
 from seqjax.engine.plan import Plan
@@ -133,7 +133,8 @@ def run_stages(plan: Plan, params: list, carry: list, inputs: list, reverse: boo
     stage(plan.before, step.inputs, plan.before_results)
     if step.carry or plan.loop:
         values = [stacked[v] for v in plan.loop_inputs]
-        carry, emitted = lax.scan(loop_step, carry, values, length=time_steps, reverse=reverse)
+        loop = scan_fetching_ahead if values and on_cpu() else lax.scan
+        carry, emitted = loop(loop_step, carry, values, length=time_steps, reverse=reverse)
         stacked.update(zip(plan.emitted, emitted, strict=True))
     stage(plan.after, plan.after_inputs, plan.after_results)
 

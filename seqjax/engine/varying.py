@@ -34,8 +34,8 @@ def zeros_like_varying(shape: Any, values: Any) -> jax.Array:
 
 
 # The guard is the identity on values. The tangent goes through a linear operation that can be transposed, as reverse
-# mode does, but not evaluated, as forward mode would: there the message below is better than JAX's own, which cannot know
-# the way out.
+# mode does, but not evaluated, as forward mode would: there the message below is better than JAX's own, which cannot
+# know the way out.
 _guard = Primitive("reverse_mode_only")
 _linear = Primitive("reverse_mode_only_tangent")
 _MESSAGE = (
