@@ -10,7 +10,8 @@ from jax import lax
 
 from tests.engine.random_steps import doublings, reversed_slope
 
-TIME, BATCH, SIZE = 37, 2, 4
+# A prime, and long enough for more than one chunk of time.
+TIME, BATCH, SIZE = 131, 2, 4
 
 
 class Problem(NamedTuple):
@@ -528,6 +529,15 @@ def tokens() -> Problem:
         return jnp.tanh(c @ p["w"] + p["table"][token] + one_hot @ p["table"]), jnp.argmax(c, -1) == token
 
     return Problem(step, {"w": W, "table": normal(5, SIZE)}, H, symbols)
+
+
+@nasty
+def large_table() -> Problem:
+    """A parameter outside products that is much larger than the carry, with repeated rows."""
+    symbols = jnp.asarray(np.random.default_rng(1).integers(0, 90, (TIME, BATCH)))
+    return Problem(
+        lambda p, c, token: (jnp.tanh(c * p[token] + p[:3].mean()), c + p[token + 2]), normal(100, SIZE), H, symbols
+    )
 
 
 @nasty
