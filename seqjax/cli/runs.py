@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from seqjax.cli.parser import Arguments, Parser, nonnegative, whole_number
-from seqjax.config import build_cell, load_config, named_configs
+from seqjax.config import load_config, named_configs
 from seqjax.errors import ConfigError
 
 _TRAIN = """\
@@ -90,8 +90,6 @@ def _train(arguments: Arguments) -> None:
         config = load_config(arguments.config, arguments.settings)
         from seqjax.train import run
 
-        model = config.model
-        build_cell(model.cell, {"input_size": 1, "hidden_size": model.hidden_size, **model.cell_options})
         run_dir = run(config, arguments.run_dir or _new_directory(config.name))
     print(f"next: seqjax sample {shlex.quote(str(run_dir))} --length 1000 --seed 1")
     print(f"run directory: {run_dir}")

@@ -9,8 +9,8 @@ import jax
 import numpy as np
 from flax import nnx
 
-from seqjax import cells, data
-from seqjax.config import ExperimentConfig, SampleConfig
+from seqjax import data
+from seqjax.config import ExperimentConfig, SampleConfig, build_cell
 from seqjax.data import ContiguousStreams, Corpus, EvaluationBatch, Vocabulary
 from seqjax.errors import ConfigError, DataError
 from seqjax.losses import bits_per_symbol
@@ -151,7 +151,7 @@ def sample_text(model: LanguageModel, vocabulary: Vocabulary, wanted: SampleConf
 
 def _model(config: ExperimentConfig, vocabulary_size: int) -> LanguageModel:
     model = config.model
-    cell = functools.partial(cells.registry()[model.cell], **model.cell_options)
+    cell = lambda **sizes: build_cell(model.cell, {**sizes, **model.cell_options})
     parameter_key, dropout_key = jax.random.split(jax.random.key(config.seed))
     try:
         return LanguageModel(
@@ -167,5 +167,5 @@ def _model(config: ExperimentConfig, vocabulary_size: int) -> LanguageModel:
             mode=config.train.mode,
             checkpoint=config.train.checkpoint_time,
         )
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"model - {model.cell} cannot be built: {error}; see `seqjax cells`") from error
+    except ConfigError as error:
+        raise ConfigError(f"model - {error}; see `seqjax cells {model.cell}`") from error
