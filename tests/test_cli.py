@@ -273,12 +273,6 @@ class TestTrain:
         with pytest.raises(RuntimeError, match="a defect"):
             main(["train", "char_lm"])
 
-    def test_options_that_a_cell_refuses_are_found_before_anything_is_written(self, run, calls):
-        code, _, error = run("train", "char_lm", "model.cell_options.activation=tanhh")
-        assert code == 2
-        assert error.startswith("error: LSTM - unknown activation 'tanhh'")
-        assert calls == []
-
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory):

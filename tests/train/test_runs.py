@@ -124,6 +124,12 @@ def test_a_run_that_stopped_before_its_first_checkpoint_begins_again(finished, c
     assert [row["step"] for row in rows(run_dir)] == [4]
 
 
+def test_options_that_a_cell_refuses_are_found_before_anything_is_written(config, tmp_path):
+    with pytest.raises(ConfigError, match="unknown activation 'tanhh'; did you mean 'tanh'"):
+        train.run(changed(config, "model", cell_options={"activation": "tanhh"}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_directory_without_a_run_is_refused(tmp_path):
     for function in (train.resume, train.evaluate, train.sample):
         with pytest.raises(CheckpointError, match=r"holds no run: there is no config\.yaml"):
