@@ -54,6 +54,7 @@ def check_flags(
 ) -> tuple[jax.Array | None, jax.Array | None]:
     """Lengths and resets as arrays, after checking their shapes and, where they are concrete, their values."""
     if lengths is not None:
+        lengths = lengths if isinstance(lengths, jax.Array) else np.asarray(lengths)
         _check_lengths(lengths, time_steps)
         lengths = jnp.asarray(lengths)
         _check_batch("lengths", lengths.shape, inputs, carry)
@@ -70,8 +71,8 @@ def check_flags(
 
 
 def _check_lengths(lengths: Any, time_steps: int) -> None:
-    if not jnp.issubdtype(jnp.result_type(lengths), jnp.integer):
-        raise ValueError(f"lengths must be whole numbers, got {jnp.result_type(lengths)}")
+    if not jnp.issubdtype(lengths.dtype, jnp.integer):
+        raise ValueError(f"lengths must be whole numbers, got {lengths.dtype}")
     if isinstance(lengths, Tracer):
         return
     values = np.asarray(lengths)
@@ -94,6 +95,31 @@ def _check_batch(name: str, batch_shape: tuple[int, ...], inputs: Any, carry: An
                     f"shape {jnp.shape(leaf)}; every leaf of the {tree_name} must have the batch axes "
                     + ("right after time" if skip else "first")
                 )
+
+
+def check_outputs(step: Any, outputs: Any, batch_shape: tuple[int, ...]) -> None:
+    """With lengths, every output must have the batch axes first: those after a sequence's end become zero."""
+    for path, leaf in jax.tree.leaves_with_path(outputs):
+        if leaf.shape[: len(batch_shape)] != batch_shape:
+            raise ValueError(
+                f"lengths are for a batch of shape {batch_shape}, but output{jax.tree_util.keystr(path)} of "
+                f"{describe(step)} has shape {leaf.shape}; with lengths every output must have the batch axes first"
+            )
+
+
+def check_fresh_carry(step: Any, carry: Any, fresh_carry: Any) -> None:
+    """A reset restores a carry like the one that it replaces."""
+    if jax.tree.structure(carry) != jax.tree.structure(fresh_carry):
+        raise TypeError(
+            f"fresh_carry of {describe(step)} has structure {jax.tree.structure(fresh_carry)}, expected that of the "
+            f"carry, {jax.tree.structure(carry)}"
+        )
+    for (path, leaf), fresh in zip(jax.tree.leaves_with_path(carry), jax.tree.leaves(fresh_carry), strict=True):
+        if leaf.shape != fresh.shape or leaf.dtype != fresh.dtype:
+            raise TypeError(
+                f"fresh_carry{jax.tree_util.keystr(path)} of {describe(step)} is {fresh.dtype}{list(fresh.shape)}, "
+                f"expected {leaf.dtype}{list(leaf.shape)} like the carry that it replaces"
+            )
 
 
 def check_carry(step: Any, carry: Any, new_carry: Any) -> None:

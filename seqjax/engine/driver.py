@@ -80,7 +80,7 @@ def scan(
         fresh_carry = _cell_carry(cell, params, inputs, "fresh_carry, the carry that a reset restores")
     params, carry, fresh_carry = jax.tree.map(jnp.asarray, (params, carry, fresh_carry))
     if fresh_carry is not None:
-        checks.check_carry(cell, carry, fresh_carry)
+        checks.check_fresh_carry(cell, carry, fresh_carry)
     lengths, resets = checks.check_flags(inputs, carry, time_steps, lengths, resets)
     run = _compiled if _hashable(cell) else _scan
     return run(cell, reverse, mode, checkpoint, return_carries, params, inputs, carry, fresh_carry, lengths, resets)
@@ -117,7 +117,10 @@ def _scan(
 ) -> Any:
     step, time_steps = cell, jax.tree.leaves(inputs)[0].shape[0]
     one_step = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), inputs)
-    checks.check_carry(cell, carry, jax.eval_shape(cell, params, carry, one_step)[0])
+    new_carry, outputs = jax.eval_shape(cell, params, carry, one_step)
+    checks.check_carry(cell, carry, new_carry)
+    if lengths is not None:
+        checks.check_outputs(cell, outputs, lengths.shape)
     if lengths is not None or resets is not None:
         step = segments.segmented(step)
         params = segments.SegmentedParams(params, fresh_carry)

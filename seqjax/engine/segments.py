@@ -73,7 +73,7 @@ def keep_where(mask: jax.Array, tree: Any) -> Any:
             return leaf
         return jnp.where(_spread(mask, leaf), leaf, jnp.zeros((), leaf.dtype))
 
-    return jax.tree.map(keep, tree)
+    return jax.tree.map(lambda leaf: keep(jnp.asarray(leaf)), tree)
 
 
 def _spread(mask: jax.Array, leaf: jax.Array) -> jax.Array:
