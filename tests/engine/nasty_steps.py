@@ -112,6 +112,32 @@ def both_sides_of_one_matrix() -> Problem:
 
 
 @nasty
+def other_axes_of_the_kernels() -> Problem:
+    """One left operand, kernels of one shape and type, but other contracted axes."""
+    contract = lambda a, b, axis: lax.dot_general(a, b, (((1,), (axis,)), ((), ())))
+    return Problem(lambda p, c, x: (jnp.tanh(contract(c, p[0], 0) + contract(c, p[1], 1) + x), None), [W, U], H, X)
+
+
+@nasty
+def other_sides_of_a_vector() -> Problem:
+    """h W and U h, with the carry left in one product and right in the other."""
+    return Problem(lambda p, c, x: (jnp.tanh(c @ p[0] + p[1] @ c + x), c @ p[2]), [W, U, V], H[0], X[:, 0])
+
+
+@nasty
+def results_of_two_types() -> Problem:
+    """One left operand, kernels of one type, products accumulated in different types."""
+
+    def step(p: Any, c: Any, x: Any) -> Any:
+        a = lax.dot(c, p[0], preferred_element_type=jnp.float32)
+        b = lax.dot(c, p[1], preferred_element_type=jnp.bfloat16)
+        return jnp.tanh(a + b + x).astype(c.dtype), (a, b)
+
+    kernels = [W.astype(jnp.bfloat16), U.astype(jnp.bfloat16)]
+    return Problem(step, kernels, H.astype(jnp.bfloat16), X, tolerance=5e-2)
+
+
+@nasty
 def one_kernel_three_ways() -> Problem:
     """The kernel is used at two stages, elementwise, and on the inputs."""
 
@@ -409,6 +435,17 @@ def conditional_product() -> Problem:
     def step(p: Any, c: Any, x: Any) -> Any:
         h = lax.cond(x.mean() > 0, lambda c: jnp.tanh(c @ p + x), lambda c: 0.9 * c, c)
         return h, lax.switch(jnp.int32(c.sum() > 0), [lambda: h @ p, lambda: x])
+
+    return Problem(step, W, H, X)
+
+
+@nasty
+def conditional_that_guards() -> Problem:
+    """The branch not taken has no finite value or gradient; mapping over time would evaluate it."""
+
+    def step(p: Any, c: Any, x: Any) -> Any:
+        level = lax.cond(x[0, 0] > 0, lambda v: jnp.log(v) * p[0, 0], lambda v: 0.0 * v, x[0, 0])
+        return jnp.tanh(c @ p + level), level
 
     return Problem(step, W, H, X)
 
