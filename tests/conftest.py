@@ -8,6 +8,7 @@ the same draw twice on purpose.
 import os
 import random
 from collections.abc import Callable, Iterator
+from typing import Any
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -36,8 +37,8 @@ hypothesis.settings.load_profile("seqjax")
 _COMPILATION_EVENTS: list[str] = []
 
 
-def _record(event: str, duration: float, **kwargs: object) -> None:
-    del duration, kwargs
+def _record(event: str, duration_secs: float, **kwargs: Any) -> None:
+    del duration_secs, kwargs
     if event.startswith("/jax/core/compile/"):
         _COMPILATION_EVENTS.append(event)
 
@@ -48,7 +49,7 @@ jax.monitoring.register_event_duration_secs_listener(_record)
 def pytest_configure(config: pytest.Config) -> None:
     # Compilation dominates the tests; what one run compiled, the next one reads.
     cache = getattr(config, "cache", None)
-    if cache is not None and not jax.config.jax_compilation_cache_dir:
+    if cache is not None and not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         jax.config.update("jax_compilation_cache_dir", str(cache.mkdir(f"jax-{jax.__version__}")))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.02)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

@@ -10,7 +10,8 @@ import numpy as np
 
 from seqjax.cells import elman, gru, lstm
 
-Array = np.ndarray
+# NumPy arrays: what the parameters' types promise comes when they are handed to JAX.
+Array = Any
 
 
 def reorder(stacked: Array, theirs: str, ours: str) -> Array:
@@ -31,9 +32,10 @@ def gru_params(kernel: Array, recurrent: Array, biases: tuple[Array, Array], ord
     """``biases`` are the input's and the recurrent one, ``[3 * hidden]`` each."""
     of_inputs, of_recurrence = (reorder(bias, order, "rzn") for bias in biases)
     size = of_inputs.shape[-1] // 3
-    bias = of_inputs + of_recurrence
-    if after:
-        bias = np.concatenate([bias[: 2 * size], of_inputs[2 * size :]])
+    # Only the candidate's recurrent bias is inside the reset.
+    summed = slice(None) if not after else slice(2 * size)
+    bias = of_inputs.copy()
+    bias[summed] += of_recurrence[summed]
     return gru.GRUParams(
         reorder(kernel, order, "rzn"),
         reorder(recurrent, order, "rzn"),

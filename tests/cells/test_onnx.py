@@ -30,13 +30,13 @@ def collect() -> dict[str, Any]:
         except (ImportError, AttributeError):
             cases = list(node.collect_testcases(None))
     kinds = ("RNN", "GRU", "LSTM")
-    return {case.name: case for case in cases if case.model.graph.node[0].op_type in kinds}
+    return {case.name: case for case in cases if case.model and case.model.graph.node[0].op_type in kinds}
 
 
 CASES = collect()
 
 
-def run_node(node: Any, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def run_node(node: Any, feeds: dict[str, Any]) -> dict[str, np.ndarray]:
     """What seqjax gives for the node: Y ``[time, directions, batch, H]``, Y_h and Y_c ``[directions, batch, H]``."""
     attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
     names = [*node.input, *[""] * (8 - len(node.input))]
@@ -50,7 +50,8 @@ def run_node(node: Any, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     assert set(attributes) <= known, f"attributes that are not understood: {set(attributes) - known}"
     batchwise = attributes.get("layout", 0) == 1
     if batchwise:
-        x, h0, c0 = (None if a is None else a.swapaxes(0, 1) for a in (x, h0, c0))
+        x = x.swapaxes(0, 1)
+        h0, c0 = (None if a is None else a.swapaxes(0, 1) for a in (h0, c0))
     sizes: dict[str, Any] = {"input_size": x.shape[-1], "hidden_size": hidden}
     cells: dict[str, Cell] = {
         "RNN": Elman(**sizes),

@@ -99,7 +99,7 @@ def test_ragged_in_both_directions(kind: str, float64: None) -> None:
 
 
 def test_summing_the_biases_of_a_gru_would_be_seen() -> None:
-    weights = {name: np.ones(shape) for name, shape in (("weight_ih", (15, 4)), ("weight_hh", (15, 5)))}
+    weights: dict[str, Any] = {name: np.ones(shape) for name, shape in (("weight_ih", (15, 4)), ("weight_hh", (15, 5)))}
     weights |= {"bias_ih": np.full(15, 2.0), "bias_hh": np.full(15, 3.0)}
     params = from_torch("GRU", weights)
     np.testing.assert_array_equal(params.bias, [5.0] * 10 + [2.0] * 5)

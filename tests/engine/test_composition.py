@@ -134,5 +134,5 @@ def test_truncated_back_propagation_compiles_once() -> None:
     params, carry = LAYERS[0], CELL.initial_carry((BATCH,))
     for start in range(0, TIME, 35):
         params, carry = update(params, carry, INPUTS[start : start + 35])
-    assert update._cache_size() == 1  # ty: ignore[unresolved-attribute]
+    assert update._cache_size() == 1  # ty: ignore[missing-attribute]
     assert np.isfinite(np.asarray(carry.hidden)).all()

@@ -58,7 +58,7 @@ LENGTHS = [np.array([TIME, TIME, TIME]), np.array([0, 3, TIME]), np.array([1, 0,
 RESETS = [RNG.random((TIME, BATCH)) < p for p in (0.3, 0.7, 1.0, 0.0)]
 
 
-def run_step(mode: str, reverse: bool, lengths: Any, resets: Any, checkpoint: Any = None) -> Any:
+def run_step(mode: Any, reverse: bool, lengths: Any, resets: Any, checkpoint: Any = None) -> Any:
     return seqjax.scan(
         step,
         STEP_PARAMS,
@@ -78,7 +78,7 @@ def run_step(mode: str, reverse: bool, lengths: Any, resets: Any, checkpoint: An
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("with_lengths", [False, True])
 @pytest.mark.parametrize("with_resets", [False, True])
-def test_semantics(mode: str, reverse: bool, with_lengths: bool, with_resets: bool) -> None:
+def test_semantics(mode: Any, reverse: bool, with_lengths: bool, with_resets: bool) -> None:
     for lengths in LENGTHS if with_lengths else [None]:
         for resets in RESETS if with_resets else [None]:
             if resets is not None and lengths is not None:
@@ -91,7 +91,7 @@ def test_semantics(mode: str, reverse: bool, with_lengths: bool, with_resets: bo
 
 @EVERY_MODE
 @pytest.mark.parametrize("reverse", [False, True])
-def test_resets_in_the_padding_touch_nothing(mode: str, reverse: bool) -> None:
+def test_resets_in_the_padding_touch_nothing(mode: Any, reverse: bool) -> None:
     lengths = LENGTHS[1]
     padding = np.arange(TIME)[:, None] >= lengths
     got = run_step(mode, reverse, lengths, RESETS[0] | padding)
@@ -100,7 +100,7 @@ def test_resets_in_the_padding_touch_nothing(mode: str, reverse: bool) -> None:
 
 
 @EVERY_MODE
-def test_one_length_for_all_and_resets_for_all(mode: str) -> None:
+def test_one_length_for_all_and_resets_for_all(mode: Any) -> None:
     resets = np.array([False, False, True, False, False, False])
     got = run_step(mode, False, np.int32(4), resets)
     want = by_hand(
@@ -110,7 +110,7 @@ def test_one_length_for_all_and_resets_for_all(mode: str) -> None:
 
 
 @EVERY_MODE
-def test_reverse_starts_at_the_last_valid_step(mode: str) -> None:
+def test_reverse_starts_at_the_last_valid_step(mode: Any) -> None:
     """Each sequence reversed is the sequence flipped within its own length."""
     lengths = LENGTHS[1]
     _, (outputs, _), _ = run_step(mode, True, lengths, None)
@@ -123,7 +123,7 @@ def test_reverse_starts_at_the_last_valid_step(mode: str) -> None:
 
 
 @EVERY_MODE
-def test_lengths_may_be_traced(mode: str) -> None:
+def test_lengths_may_be_traced(mode: Any) -> None:
     run = jax.jit(lambda lengths: run_step(mode, False, lengths, None))
     for lengths in LENGTHS[:3]:
         want = by_hand(STEP_PARAMS, STEP_CARRY, STEP_INPUTS, STEP_FRESH, lengths, None, False)
@@ -131,7 +131,7 @@ def test_lengths_may_be_traced(mode: str) -> None:
 
 
 @EVERY_MODE
-def test_carry_before_is_what_the_step_saw(mode: str) -> None:
+def test_carry_before_is_what_the_step_saw(mode: Any) -> None:
     carry, outputs, carries = run_step(mode, False, None, None)
     np.testing.assert_array_equal(carries["count"][:-1], outputs[1][1:])
     jax.tree.map(lambda last, every: np.testing.assert_array_equal(last, every[-1]), carry, carries)
@@ -139,7 +139,7 @@ def test_carry_before_is_what_the_step_saw(mode: str) -> None:
 
 
 @EVERY_MODE
-def test_random_keys_of_the_padding_are_left_alone(mode: str) -> None:
+def test_random_keys_of_the_padding_are_left_alone(mode: Any) -> None:
     """Keys have no zero: padding them must not fail, and outputs after the end are zero all the same."""
 
     def noisy(params: Any, carry: Any, inputs: Any) -> Any:
@@ -154,7 +154,7 @@ def test_random_keys_of_the_padding_are_left_alone(mode: str) -> None:
 
 
 @EVERY_MODE
-def test_outputs_that_are_python_numbers(mode: str) -> None:
+def test_outputs_that_are_python_numbers(mode: Any) -> None:
     _, outputs = seqjax.scan(lambda p, c, x: (c, (1.0, 2)), None, jnp.ones(4), 0.0, lengths=3, mode=mode)
     np.testing.assert_array_equal(outputs[0], [1, 1, 1, 0])
     np.testing.assert_array_equal(outputs[1], [2, 2, 2, 0])
@@ -163,7 +163,7 @@ def test_outputs_that_are_python_numbers(mode: str) -> None:
 # Derivatives that the modes offer.
 
 
-def scan_outputs(params: Any, mode: str) -> jax.Array:
+def scan_outputs(params: Any, mode: Any) -> jax.Array:
     return seqjax.scan(CELL, params, INPUTS, lengths=jnp.array([6, 0, 3]), mode=mode)[1]
 
 
@@ -202,7 +202,7 @@ def test_hessian_in_the_plain_scan_is_symmetric() -> None:
 # Messages: what was got, what was expected, the next move.
 
 
-def refuse(error: type[Exception], *parts: str, cell: Any = CELL, inputs: Any = INPUTS, **options: Any) -> None:
+def refuse(error: Any, *parts: str, cell: Any = CELL, inputs: Any = INPUTS, **options: Any) -> None:
     with pytest.raises(error) as caught:
         seqjax.scan(cell, options.pop("params", PARAMS), inputs, **options)
     message = str(caught.value)
