@@ -1,0 +1,27 @@
+"""How fast recurrent cells run over time, ours beside those of other libraries, measured in one process.
+
+Nothing is imported until a name is used; with the first one comes JAX.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from seqjax.bench.measure import bench as bench
+    from seqjax.bench.results import Report as Report
+    from seqjax.bench.settings import Settings as Settings
+    from seqjax.bench.settings import Shape as Shape
+
+__all__ = ["Report", "Settings", "Shape", "bench"]
+
+_MODULES = {"bench": "measure", "Report": "results", "Settings": "settings", "Shape": "settings"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"seqjax.bench.{_MODULES[name]}"), name)
+    raise AttributeError(f"module 'seqjax.bench' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,152 @@
+"""The measurement: all competitors in one process, in turn, so that a busy neighbour slows them all."""
+
+import gc
+import time
+from collections.abc import Callable
+from typing import Any, cast
+
+import jax
+
+from seqjax.bench import jax_models
+from seqjax.bench.flops import product_flops
+from seqjax.bench.machine import machine, matrix_rate
+from seqjax.bench.peers import PEERS
+from seqjax.bench.programs import Pass, Problem, Program, check_results, prepare
+from seqjax.bench.results import OURS, Measurement, Report, rows
+from seqjax.bench.settings import Settings, Shape, parse_shape
+from seqjax.cells import registry
+
+Progress = Callable[[str], None]
+
+
+def bench(
+    settings: Settings,
+    report: Callable[[Report], None] = lambda report: None,
+    progress: Progress = lambda text: None,
+) -> Report:
+    """Measure what the settings ask for.
+
+    Args:
+        settings: cells, shapes, passes, peers and rounds.
+        report: called with the report before the first measurement and after each.
+        progress: called with what is going on.
+
+    Example:
+        >>> from seqjax.bench import Settings, bench
+        >>> settings = Settings(cells=["GRU"], shapes=["5,2,3,4"], passes=["forward"], peers=["lax"], rounds=2)
+        >>> [row.name for row in bench(settings).measurements[0].rows]
+        ['seqjax', 'lax']
+    """
+    missing = {name: PEERS[name].pip for name in settings.peers if not PEERS[name].installed}
+    result = Report(
+        machine=machine(),
+        rounds=settings.rounds,
+        warmup=settings.warmup,
+        peers={name: PEERS[name].version for name in settings.peers if name not in missing},
+        not_installed=missing,
+    )
+    report(result)
+    for cell in settings.cells:
+        for pass_name in settings.passes:
+            for shape in map(parse_shape, settings.shapes):
+                said = lambda text, start=f"{cell} {pass_name} {shape}: ": progress(start + text)
+                measurement = _measure(settings, cell, shape, cast(Pass, pass_name), list(result.peers), said)
+                result.measurements.append(measurement)
+                report(result)
+    return result
+
+
+def _measure(
+    settings: Settings, cell_name: str, shape: Shape, pass_name: Pass, peers: list[str], progress: Progress
+) -> Measurement:
+    cell = registry()[cell_name](input_size=shape.inputs, hidden_size=shape.hidden)
+    problem = Problem.make(cell, shape, pass_name)
+    builders: dict[str, Callable[[Problem], Any]] = {OURS: jax_models.ours}
+    for schedule in settings.checkpoints:
+        builders[f"{OURS} {schedule}"] = lambda problem, schedule=schedule: jax_models.ours(problem, schedule)
+    builders |= {name: PEERS[name].build for name in peers if PEERS[name].has(cell_name)}
+    rate = matrix_rate(settings.matrix_size)
+    programs, failures = _programs(problem, builders, progress)
+    times = _times(programs, settings.warmup, settings.rounds, failures, progress)
+    rate = max(rate, matrix_rate(settings.matrix_size))
+    flops = product_flops(cell, shape, pass_name)
+    return Measurement(
+        cell=cell_name,
+        shape=shape,
+        pass_name=pass_name,
+        product_flops=flops,
+        matrix_rate=rate,
+        rows=tuple(rows(programs, times, flops, rate)),
+        failures=failures,
+        without_cell=tuple(name for name in peers if not PEERS[name].has(cell_name)),
+    )
+
+
+def _programs(
+    problem: Problem, builders: dict[str, Callable[[Problem], Any]], progress: Progress
+) -> tuple[dict[str, Program], dict[str, str]]:
+    """The competitors that run and, where they compute what ours does, get what ours gets; and the failures."""
+    programs: dict[str, Program] = {}
+    failures: dict[str, str] = {}
+    ours = None
+    for name, build in builders.items():
+        progress(f"compiling {name}")
+        # Functions of JAX that one competitor has traced would otherwise be ready for the next.
+        jax.clear_caches()
+        try:
+            program = prepare(problem, build(problem))
+            results = program.results(program.run())
+            check_results(problem, results, ours if program.comparable else None)
+        except Exception as error:
+            failures[name] = _in_one_line(error)
+            continue
+        programs[name] = program
+        if name == OURS:
+            ours = results
+    return programs, failures
+
+
+def _times(
+    programs: dict[str, Program], warmup: int, rounds: int, failures: dict[str, str], progress: Progress
+) -> dict[str, list[float]]:
+    """Seconds of every competitor that got through all rounds."""
+    times: dict[str, list[float]] = {name: [] for name in programs}
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        for number in range(warmup + rounds):
+            progress(f"round {number + 1} of {warmup + rounds}")
+            names = list(times)
+            for index in order(len(names), number):
+                try:
+                    start = time.perf_counter()
+                    returned = programs[names[index]].run()
+                    seconds = time.perf_counter() - start
+                    del returned
+                except Exception as error:
+                    failures[names[index]] = _in_one_line(error)
+                    del times[names[index]]
+                    continue
+                if number >= warmup:
+                    times[names[index]].append(seconds)
+    finally:
+        if collecting:
+            gc.enable()
+    return times
+
+
+def order(count: int, number: int) -> list[int]:
+    """The order of a round, such that over the rounds each competitor comes equally often after each other one.
+
+    What ran before leaves caches and threads in its own state, so that a mere rotation would always favour the same
+    one. The zigzag 0, n - 1, 1, n - 2, ... has every difference once (Williams 1949); for an odd count every other
+    cycle goes backwards.
+    """
+    zigzag = [index // 2 if index % 2 == 0 else count - 1 - index // 2 for index in range(count)]
+    rotated = [(index + number) % count for index in zigzag]
+    return rotated[::-1] if count % 2 and number // count % 2 else rotated
+
+
+def _in_one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}"[:300] if text else type(error).__name__

@@ -1,0 +1,150 @@
+"""From a model to a program that can be timed, the same way for every JAX library."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from seqjax.bench.settings import Shape
+from seqjax.cells import Cell
+
+Pass = Literal["forward", "training"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Problem:
+    """What every competitor has to compute.
+
+    Attributes:
+        cell: ours.
+        shape: the sizes.
+        pass_name: ``"forward"`` or ``"training"``.
+        params: the parameters that a competitor with the same mathematics starts from.
+        inputs: ``[time, batch, inputs]``.
+    """
+
+    cell: Cell
+    shape: Shape
+    pass_name: Pass
+    params: Any
+    inputs: np.ndarray
+
+    @classmethod
+    def make(cls, cell: Cell, shape: Shape, pass_name: Pass) -> "Problem":
+        """Draw parameters and inputs, always the same."""
+        draw = np.random.default_rng(0).standard_normal
+        return cls(
+            cell=cell,
+            shape=shape,
+            pass_name=pass_name,
+            params=jax.tree.map(np.asarray, cell.init(jax.random.key(0))),
+            inputs=draw((shape.time, shape.batch, shape.inputs), dtype=np.float32),
+        )
+
+    @property
+    def name(self) -> str:
+        """The cell's name."""
+        return type(self.cell).__name__
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Model:
+    """A JAX competitor.
+
+    Attributes:
+        forward: ``outputs = forward(params, inputs)``, all outputs.
+        params: a tree of arrays.
+        inputs: in the layout that the library takes without copying.
+        batch_major: whether that layout is ``[batch, time, ...]``, of the outputs too.
+        comparable: whether it has our mathematics and our parameters, so that its results must be ours.
+    """
+
+    forward: Callable[[Any, Any], Any]
+    params: Any
+    inputs: Any
+    batch_major: bool = False
+    comparable: bool = True
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Program:
+    """What is timed.
+
+    Attributes:
+        run: computes everything, waits for it, and returns it.
+        results: what :attr:`run` returned as named arrays with time first, for the comparison.
+        comparable: whether these must be equal to ours.
+        temporary_bytes: memory that the compiled program needs besides its arguments and results.
+        trace_seconds: time until the program was ready for the compiler.
+        compile_seconds: time in the compiler.
+    """
+
+    run: Callable[[], Any]
+    results: Callable[[Any], dict[str, np.ndarray]]
+    comparable: bool
+    temporary_bytes: int | None = None
+    trace_seconds: float | None = None
+    compile_seconds: float | None = None
+
+
+def prepare(problem: Problem, built: Model | Program) -> Program:
+    """Compile a JAX model's pass; what is a program already stays as it is."""
+    if isinstance(built, Program):
+        return built
+    model = built
+
+    def loss(params: Any, inputs: Any) -> jax.Array:
+        return jnp.sum(model.forward(params, inputs) ** 2)
+
+    function = model.forward if problem.pass_name == "forward" else jax.value_and_grad(loss, argnums=(0, 1))
+    arguments = jax.block_until_ready(jax.tree.map(jnp.asarray, (model.params, model.inputs)))
+    start = time.perf_counter()
+    lowered = jax.jit(function).lower(*arguments)
+    traced = time.perf_counter()
+    compiled = lowered.compile()
+    done = time.perf_counter()
+    memory = compiled.memory_analysis()
+    time_first = (lambda a: np.asarray(a).swapaxes(0, 1)) if model.batch_major else np.asarray
+
+    def results(returned: Any) -> dict[str, np.ndarray]:
+        if problem.pass_name == "forward":
+            return {"outputs": time_first(returned)}
+        value, (_, of_inputs) = returned
+        return {"loss": np.asarray(value), "gradient to the inputs": time_first(of_inputs)}
+
+    return Program(
+        run=lambda: jax.block_until_ready(compiled(*arguments)),
+        results=results,
+        comparable=model.comparable,
+        temporary_bytes=None if memory is None else memory.temp_size_in_bytes,
+        trace_seconds=traced - start,
+        compile_seconds=done - traced,
+    )
+
+
+def check_results(problem: Problem, got: dict[str, np.ndarray], ours: dict[str, np.ndarray] | None) -> None:
+    """Shapes must be right, and where ``ours`` is given the numbers must be ours.
+
+    Raises:
+        ValueError: they are not.
+    """
+    shape = problem.shape
+    expected = (
+        {"outputs": (shape.time, shape.batch, shape.hidden)}
+        if problem.pass_name == "forward"
+        else {"loss": (), "gradient to the inputs": (shape.time, shape.batch, shape.inputs)}
+    )
+    if (shapes := {name: value.shape for name, value in got.items()}) != expected:
+        raise ValueError(f"computed {shapes}, expected {expected}")
+    for name, value in got.items():
+        if not np.isfinite(value).all():
+            raise ValueError(f"{name}: not all numbers are finite")
+        if ours is not None:
+            # Libraries round differently, and accelerators to three digits; a gate in the wrong place is far off.
+            difference = np.abs(value - ours[name]).max() / max(np.abs(ours[name]).max(), 1e-30)
+            if difference > 0.01:
+                raise ValueError(f"{name}: differs from ours by {difference:.2g} of the largest value")

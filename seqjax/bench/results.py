@@ -1,0 +1,166 @@
+"""What was measured, and the arithmetic on it: medians, quartiles, ratios, geometric means."""
+
+import dataclasses
+import statistics
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from seqjax.bench.machine import Machine
+from seqjax.bench.programs import Pass, Program
+from seqjax.bench.settings import Shape
+
+OURS = "seqjax"
+
+
+class Spread(NamedTuple):
+    """Median, smallest, and the quartiles."""
+
+    median: float
+    minimum: float
+    lower_quartile: float
+    upper_quartile: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        """Of at least two values."""
+        lower, median, upper = statistics.quantiles(values, n=4, method="inclusive")
+        return cls(median=median, minimum=min(values), lower_quartile=lower, upper_quartile=upper)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Row:
+    """One competitor in one measurement.
+
+    Attributes:
+        name: of the competitor.
+        times: in seconds, one a round.
+        seconds: their spread.
+        ratio: its median over ours: more than 1 where ours is faster; ``None`` where ours failed.
+        ratio_of_rounds: the spread of the same ratio taken within each round.
+        flops_per_second: counted product operations over the median time.
+        fraction_of_matrix_rate: the same over what the machine reaches on large matrices.
+        same_results: whether its results were compared with ours (those that differ are failures).
+        temporary_bytes: memory the compiled program needs besides arguments and results; JAX only.
+        trace_seconds: Python's share of getting the program ready; JAX only.
+        compile_seconds: the compiler's share; JAX only.
+    """
+
+    name: str
+    times: tuple[float, ...]
+    seconds: Spread
+    ratio: float | None
+    ratio_of_rounds: Spread | None
+    flops_per_second: float
+    fraction_of_matrix_rate: float
+    same_results: bool
+    temporary_bytes: int | None
+    trace_seconds: float | None
+    compile_seconds: float | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """One cell at one shape in one pass.
+
+    Attributes:
+        cell: its name.
+        shape: the sizes.
+        pass_name: ``"forward"`` or ``"training"``.
+        product_flops: operations in the matrix products.
+        matrix_rate: operations a second on large matrices, just before and after.
+        rows: the competitors that ran, ours first.
+        failures: what went wrong with the others, in one line each.
+        without_cell: the peers that do not have the cell.
+    """
+
+    cell: str
+    shape: Shape
+    pass_name: Pass
+    product_flops: int
+    matrix_rate: float
+    rows: tuple[Row, ...]
+    failures: dict[str, str]
+    without_cell: tuple[str, ...]
+
+    def row(self, name: str) -> Row | None:
+        """The row of a competitor, if it ran."""
+        return next((row for row in self.rows if row.name == name), None)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Report:
+    """Everything.
+
+    Attributes:
+        machine: what it was measured on.
+        rounds: how often each competitor was timed.
+        warmup: rounds that were dropped.
+        peers: the version of each peer that was asked for.
+        not_installed: the peers that were asked for and are not there, with what installs them.
+        measurements: in the order in which they were made.
+    """
+
+    machine: Machine
+    rounds: int
+    warmup: int
+    peers: dict[str, str | None]
+    not_installed: dict[str, str]
+    measurements: list[Measurement] = dataclasses.field(default_factory=list)
+
+    def geometric_means(self, pass_name: Pass, cell: str | None = None) -> dict[str, tuple[float, int]]:
+        """For each competitor but ours the geometric mean of its ratios in a pass, and over how many it is taken."""
+        ratios: dict[str, list[float]] = {}
+        for measurement in self.measurements:
+            if measurement.pass_name == pass_name and cell in (None, measurement.cell):
+                for row in measurement.rows:
+                    if row.name != OURS and row.ratio is not None:
+                        ratios.setdefault(row.name, []).append(row.ratio)
+        return {name: (statistics.geometric_mean(values), len(values)) for name, values in ratios.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as what JSON can hold."""
+        plain = _plain(self)
+        plain["geometric_means"] = {
+            pass_name: {
+                name: {"ratio": mean, "measurements": count}
+                for name, (mean, count) in self.geometric_means(pass_name).items()
+            }
+            for pass_name in dict.fromkeys(measurement.pass_name for measurement in self.measurements)
+        }
+        return plain
+
+
+def rows(programs: dict[str, Program], times: dict[str, list[float]], flops: int, matrix_rate: float) -> list[Row]:
+    """Times as rows, each beside ours."""
+    ours = times.get(OURS)
+    result = []
+    for name, seconds in times.items():
+        spread, program = Spread.of(seconds), programs[name]
+        result.append(
+            Row(
+                name=name,
+                times=tuple(seconds),
+                seconds=spread,
+                ratio=spread.median / statistics.median(ours) if ours else None,
+                ratio_of_rounds=Spread.of([t / o for t, o in zip(seconds, ours, strict=True)]) if ours else None,
+                flops_per_second=flops / spread.median,
+                fraction_of_matrix_rate=flops / spread.median / matrix_rate,
+                same_results=program.comparable and ours is not None and name != OURS,
+                temporary_bytes=program.temporary_bytes,
+                trace_seconds=program.trace_seconds,
+                compile_seconds=program.compile_seconds,
+            )
+        )
+    return result
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Shape | Spread):
+        return value._asdict()
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

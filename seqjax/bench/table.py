@@ -1,0 +1,155 @@
+"""Measurements as text for a terminal."""
+
+from collections.abc import Sequence
+
+from seqjax.bench.machine import Machine
+from seqjax.bench.results import OURS, Measurement, Report, Row
+from seqjax.bench.settings import SHAPES
+
+_NOTES = {
+    (
+        "haiku",
+        "GRU",
+    ): "haiku's GRU resets before its product, which makes two products in turn; its results are not ours",
+    ("haiku", "Elman"): "haiku's VanillaRNN has relu for tanh; its results are not ours",
+}
+
+
+def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    """Rows in columns; all but the first ``left`` are aligned to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    justified = (
+        [cell.ljust(w) if number < left else cell.rjust(w) for number, (cell, w) in enumerate(zip(row, widths))]
+        for row in rows
+    )
+    return "\n".join("  ".join(row).rstrip() for row in justified)
+
+
+def heading(report: Report) -> str:
+    """What is measured on what."""
+    peers = [f"{name} {version or ''}".strip() for name, version in report.peers.items()]
+    lines = [
+        *_machine(report.machine),
+        f"peers: {', '.join(peers) or 'none'}",
+        *(f"not installed: {name} (pip install {pip})" for name, pip in report.not_installed.items()),
+        f"{report.rounds} rounds after {report.warmup} that are dropped; in each every competitor runs once, in "
+        "changing order",
+        "ratio: a competitor's median time over ours, more than 1 where seqjax is faster, * where it is slower",
+    ]
+    return "\n".join(lines)
+
+
+def _machine(machine: Machine) -> list[str]:
+    devices = ", ".join(f"{count} x {kind}" for kind, count in machine.devices.items())
+    settings = " ".join(f"{name}={value}" for name, value in machine.settings.items())
+    lines = [
+        f"{machine.processor}, {machine.system}, {machine.cores} cores, {machine.threads} threads each",
+        f"platform {machine.platform} ({devices}), "
+        + ", ".join(f"{name} {version}" for name, version in machine.versions.items()),
+        f"transparent huge pages: {machine.huge_pages or 'unknown'}; "
+        f"GLIBC_TUNABLES {'as below' if 'GLIBC_TUNABLES' in machine.settings else 'not set'}",
+    ]
+    if settings:
+        lines.append(settings)
+    if "jax_compilation_cache_dir" in machine.settings:
+        lines.append("compile times may be those of reading the persistent compilation cache")
+    if machine.load is not None and machine.load > 0.5:
+        lines.append(f"load {machine.load:.1f} at the start: others use this machine, so trust ratios more than times")
+    return lines
+
+
+def measurement(result: Measurement) -> str:
+    """One measurement: a row a competitor, and what went wrong."""
+    title = (
+        f"{result.cell} {result.pass_name}, {result.shape}: {result.product_flops / 1e9:.3g} GFLOP of products, "
+        f"large matrices at {result.matrix_rate / 1e9:.0f} GFLOP/s"
+    )
+    header = ("", "ms", "min", "quartiles", "ratio", "quartiles", "GFLOP/s", "of large", "temp MiB", "compile s")
+    rows = [header, *map(_row, result.rows)]
+    lines = [title, aligned(rows) if result.rows else "nothing ran"]
+    lines += [f"{name} failed: {message}" for name, message in result.failures.items()]
+    if result.without_cell:
+        lines.append(f"without this cell: {', '.join(result.without_cell)}")
+    lines += [note for (peer, cell), note in _NOTES.items() if cell == result.cell and result.row(peer)]
+    return "\n".join(lines)
+
+
+def _row(row: Row) -> tuple[str, ...]:
+    spread, of_rounds = row.seconds, row.ratio_of_rounds
+    compared = row.name != OURS and row.ratio is not None and of_rounds is not None
+    return (
+        row.name,
+        _ms(spread.median),
+        _ms(spread.minimum),
+        f"{_ms(spread.lower_quartile)}-{_ms(spread.upper_quartile)}",
+        _ratio(row.ratio) if compared else "",
+        f"{of_rounds.lower_quartile:.2f}-{of_rounds.upper_quartile:.2f}" if compared else "",
+        f"{row.flops_per_second / 1e9:.3g}",
+        f"{row.fraction_of_matrix_rate:.0%}",
+        "" if row.temporary_bytes is None else f"{row.temporary_bytes / 2**20:.1f}",
+        "" if row.compile_seconds is None else f"{row.compile_seconds + (row.trace_seconds or 0):.2f}",
+    )
+
+
+def summary(report: Report) -> str:
+    """Ratios of all shapes side by side, a block a cell and pass, and the geometric means."""
+    names = list(dict.fromkeys(row.name for m in report.measurements for row in m.rows if row.name != OURS))
+    blocks = []
+    groups = dict.fromkeys((m.cell, m.pass_name) for m in report.measurements)
+    for cell, pass_name in groups:
+        chosen = [m for m in report.measurements if (m.cell, m.pass_name) == (cell, pass_name)]
+        rows: list[tuple[str, ...]] = [(f"{cell} {pass_name}", *names)]
+        rows += [(_short(m), *(_ratio_of(m.row(name)) for name in names)) for m in chosen]
+        if len(chosen) > 1:
+            rows.append(_means(report, pass_name, names, cell))
+        blocks.append(aligned(rows))
+    if len(groups) > 1:
+        for pass_name in dict.fromkeys(pass_name for _, pass_name in groups):
+            rows = [(f"all cells, {pass_name}", *names), _means(report, pass_name, names, None)]
+            blocks.append(aligned(rows))
+    return "\n\n".join(["ratios of medians, competitor over seqjax", *blocks])
+
+
+def memory(report: Report) -> str:
+    """Temporary memory and time of each training step, beside the leanest peer."""
+    blocks = []
+    for result in report.measurements:
+        peers = [row.temporary_bytes for row in result.rows if row.name in report.peers]
+        known = [size for size in peers if size is not None]
+        leanest = min(known) if known else None
+        rows = [("", "temp MiB", "of leanest peer", "ms", "time of seqjax")]
+        for row in result.rows:
+            size = row.temporary_bytes
+            rows.append(
+                (
+                    row.name,
+                    "" if size is None else f"{size / 2**20:.1f}",
+                    "" if size is None or not leanest else f"{size / leanest:.2f}",
+                    _ms(row.seconds.median),
+                    "" if row.ratio is None else f"{row.ratio:.2f}",
+                )
+            )
+        blocks.append(f"memory of {result.cell} {result.pass_name}, {result.shape}\n{aligned(rows)}")
+    return "\n\n".join(blocks)
+
+
+def _means(report: Report, pass_name: str, names: list[str], cell: str | None) -> tuple[str, ...]:
+    means = report.geometric_means("training" if pass_name == "training" else "forward", cell)
+    return ("geometric mean", *(_ratio(means[name][0]) if name in means else "-" for name in names))
+
+
+def _short(result: Measurement) -> str:
+    return result.shape.name if result.shape.name in SHAPES else str(result.shape)
+
+
+def _ratio_of(row: Row | None) -> str:
+    return "-" if row is None or row.ratio is None else _ratio(row.ratio)
+
+
+def _ratio(value: float) -> str:
+    return f"{value:.2f}{'*' if value < 1 else ' '}"
+
+
+def _ms(seconds: float) -> str:
+    milliseconds = seconds * 1e3
+    return f"{milliseconds:.0f}" if milliseconds >= 100 else f"{milliseconds:.3g}"
