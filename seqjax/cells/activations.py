@@ -38,6 +38,12 @@ def activation_function(activation: Activation) -> Callable[[jax.Array], jax.Arr
     raise ValueError(unknown_name("activation", activation, ACTIVATIONS))
 
 
+def activation_name(activation: Activation) -> Activation:
+    """The name of an activation function that has one; anything else as it is."""
+    names = [name for name, function in ACTIVATIONS.items() if function is activation]
+    return names[0] if names else activation
+
+
 def unknown_name(kind: str, name: object, known: dict) -> str:
     """The message for a name that is not in ``known``, with the nearest name first."""
     near = difflib.get_close_matches(str(name), known, n=1)

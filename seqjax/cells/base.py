@@ -6,12 +6,14 @@ code, pickle, and cause no recompilation. Its parameters and its carry are named
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
+
+from seqjax.cells.activations import activation_name
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,15 +33,18 @@ class Cell(ABC):
     hidden_size: int
 
     paper: ClassVar[str] = ""
+    law_exceptions: ClassVar[Mapping[str, str]] = {}
+    """Laws of ``tests/cells/test_laws.py`` that the cell does not obey, each with its reason."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            if field.name.endswith("_size"):
-                value = getattr(self, field.name)
-                if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                    raise ValueError(
-                        f"{type(self).__name__}.{field.name} must be a positive whole number, got {value!r}"
-                    )
+            value = getattr(self, field.name)
+            if field.name.endswith("activation"):
+                # A known function becomes its name, for JAX's own functions cannot be pickled.
+                object.__setattr__(self, field.name, activation_name(value))
+            whole = isinstance(value, int) and not isinstance(value, bool) and value > 0
+            if field.name.endswith("_size") and not whole:
+                raise ValueError(f"{type(self).__name__}.{field.name} must be a positive whole number, got {value!r}")
 
     @property
     def output_size(self) -> int:

@@ -79,18 +79,15 @@ class GRU(Cell):
 
     def __call__(self, params: GRUParams, carry: GRUCarry, inputs: jax.Array) -> tuple[GRUCarry, jax.Array]:
         """One step; see the class."""
-        activation, h, size = activation_function(self.activation), carry.hidden, self.hidden_size
-        projected = inputs @ params.kernel + params.bias
+        activation, h = activation_function(self.activation), carry.hidden
+        x_r, x_z, x_n = jnp.split(inputs @ params.kernel + params.bias, 3, axis=-1)
         if params.recurrent_bias is not None:
-            recurrent = h @ params.recurrent_kernel
-            r, z = jnp.split(jax.nn.sigmoid(projected[..., : 2 * size] + recurrent[..., : 2 * size]), 2, axis=-1)
-            n = activation(projected[..., 2 * size :] + r * (recurrent[..., 2 * size :] + params.recurrent_bias))
+            h_r, h_z, h_n = jnp.split(h @ params.recurrent_kernel, 3, axis=-1)
+            r, z = jax.nn.sigmoid(x_r + h_r), jax.nn.sigmoid(x_z + h_z)
+            n = activation(x_n + r * (h_n + params.recurrent_bias))
         else:
-            gate_kernel, candidate_kernel = (
-                params.recurrent_kernel[:, : 2 * size],
-                params.recurrent_kernel[:, 2 * size :],
-            )
-            r, z = jnp.split(jax.nn.sigmoid(projected[..., : 2 * size] + h @ gate_kernel), 2, axis=-1)
-            n = activation(projected[..., 2 * size :] + (r * h) @ candidate_kernel)
+            kernel_r, kernel_z, kernel_n = jnp.split(params.recurrent_kernel, 3, axis=-1)
+            r, z = jax.nn.sigmoid(x_r + h @ kernel_r), jax.nn.sigmoid(x_z + h @ kernel_z)
+            n = activation(x_n + (r * h) @ kernel_n)
         hidden = (1 - z) * n + z * h
         return GRUCarry(hidden), hidden

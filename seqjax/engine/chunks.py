@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 
 # On a CPU what one chunk hands from stage to stage should stay in the cache; an accelerator wants the largest products.
-_CACHE_BYTES = 2 * 2**20
+_CACHE_BYTES = 6 * 2**20
 _SHORTEST, _LONGEST = 8, 64
 
 
@@ -26,7 +26,7 @@ def chunk_length(time_steps: int, bytes_per_step: int) -> int:
     if not on_cpu():
         return time_steps
     wanted = min(max(_CACHE_BYTES // max(bytes_per_step, 1), _SHORTEST), _LONGEST)
-    if time_steps <= wanted:
+    if time_steps <= 1.5 * wanted:
         return time_steps
     for length in range(wanted, wanted // 2, -1):
         if time_steps % length == 0:

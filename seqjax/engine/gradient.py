@@ -30,6 +30,7 @@ from jax import lax
 from jax.extend.core import JaxprEqn, Var
 
 from seqjax.engine.equations import Step, aval, bind, evaluate, is_inexact, live, read, shape_of, trace, variables
+from seqjax.engine.fold import fold_coefficients
 from seqjax.engine.plan import Plan, fixed_operand, make_plan, merge_products, split_once
 from seqjax.engine.saved import values_to_save
 from seqjax.engine.varying import zeros_like_varying
@@ -148,6 +149,7 @@ def make_gradient(step: Step) -> Gradient:
     inputs = traced.inputs[: stand_ins.start] + traced.inputs[stand_ins.stop :]
     traced = dataclasses.replace(traced, inputs=inputs)
 
+    traced = merge_products(traced)
     once, frontier, body = split_once(traced)
     return Gradient(
         saved=saved,
@@ -234,7 +236,8 @@ def _trace_backward(
     state = [shape_of(step.carry[i]) for i in carry_index] + [accumulator(v) for v in accumulated]
     inputs = [shape_of(v) for v in [*saved, *step.carry, *step.inputs]]
     inputs += [shape_of(step.outputs[i]) for i in output_index]
-    return merge_products(trace(backward, [shape_of(v) for v in step.params], state, inputs))
+    traced = trace(backward, [shape_of(v) for v in step.params], state, inputs)
+    return fold_coefficients(traced)
 
 
 def accumulator(parameter: Any) -> jax.ShapeDtypeStruct:

@@ -12,14 +12,15 @@ of four stages:
 ``[batch, features]`` becomes one large product over ``[time, batch, features]``.
 
 Before that, products of one stage that share their moving operand (``h @ W_i``, ``h @ W_f``, ...) become one product
-with the fixed operands side by side: a step written with one matrix a gate is as good as one with a stacked kernel.
+with the fixed operands side by side: a step written with one matrix a gate is as good as one with a stacked kernel. And
+where the loop multiplies by the transpose of a matrix, as every backward loop does, the matrix is transposed once.
 
 The rule for safety: what is not recognised stays in the loop. Control flow, callbacks and foreign kernels are never
 mapped over time, nor are random generators whose numbers depend on the shape they are drawn in.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from jax import lax
@@ -105,7 +106,10 @@ def split_once(step: Step) -> tuple[list[JaxprEqn], list[Var], Step]:
 
 
 def merge_products(step: Step) -> Step:
-    """The step with every group of products that share their moving operand, and their stage, as one product."""
+    """The step with every group of products that share their moving operand, and their stage, as one product.
+
+    A product of the loop with the transpose of a matrix also becomes one with the transposed matrix.
+    """
     once, _, body = split_once(step)
     fixed = {*step.params, *step.constants, *(v for e in once for v in e.outvars)}
     plan = make_plan(body)
@@ -115,10 +119,15 @@ def merge_products(step: Step) -> Step:
             position = fixed_operand(equation, fixed)
             if position is not None and _can_merge(equation, position):
                 groups.setdefault((id(stage), _merge_key(equation, position)), []).append(equation)
-    first = {id(group[0]): group for group in groups.values() if len(group) > 1}
-    if not first:
+    in_loop = {id(equation) for equation in plan.loop}
+    rewritten = {
+        id(group[0]): group
+        for group in groups.values()
+        if len(group) > 1 or (id(group[0]) in in_loop and _multiplies_transpose(group[0], fixed))
+    }
+    if not rewritten:
         return step
-    merged = {id(equation) for group in first.values() for equation in group}
+    members = {id(equation) for group in rewritten.values() for equation in group}
 
     def function(params: list, carry: list, inputs: list) -> list:
         environment = step.environment(params)
@@ -126,14 +135,19 @@ def merge_products(step: Step) -> Step:
         environment.update(zip(step.inputs, inputs, strict=True))
         evaluate(once, environment)
         for equation in body.equations:
-            if id(equation) in first:
-                _evaluate_merged(first[id(equation)], fixed, environment)
-            elif id(equation) not in merged:
+            if id(equation) in rewritten:
+                _evaluate_group(rewritten[id(equation)], fixed, environment, id(equation) in in_loop)
+            elif id(equation) not in members:
                 evaluate([equation], environment)
         return [read(environment, atom) for atom in (*step.new_carry, *step.outputs)]
 
-    arguments = (step.params, step.carry, step.inputs)
-    return trace(function, *([shape_of(v) for v in group] for group in arguments))
+    return retrace(function, step)
+
+
+def retrace(function: Callable[[list, list, list], list], step: Step) -> Step:
+    """Trace a function of the same parameters, carry and inputs as ``step``."""
+    groups = (step.params, step.carry, step.inputs)
+    return trace(function, *([shape_of(v) for v in group] for group in groups))
 
 
 def fixed_operand(equation: JaxprEqn, fixed: set[Var]) -> int | None:
@@ -164,14 +178,28 @@ def _merge_key(equation: JaxprEqn, position: int) -> tuple:
     return equation.invars[1 - position], position, aval(equation.invars[position]).dtype, params
 
 
-def _evaluate_merged(group: Sequence[JaxprEqn], fixed: set[Var], environment: Environment) -> None:
+def _multiplies_transpose(equation: JaxprEqn, fixed: set[Var]) -> bool:
+    """Whether the product is one of a moving operand with the transpose of a fixed matrix."""
+    return fixed_operand(equation, fixed) == 1 and _free_axes(equation, 1) == [0] and aval(equation.invars[1]).ndim == 2
+
+
+def _evaluate_group(group: Sequence[JaxprEqn], fixed: set[Var], environment: Environment, in_loop: bool) -> None:
     position = fixed_operand(group[0], fixed)
     assert position is not None
     axis = _free_axes(group[0], position)[0]
     operands: list[Any] = [None, None]
     operands[1 - position] = read(environment, group[0].invars[1 - position])
     operands[position] = lax.concatenate([read(environment, e.invars[position]) for e in group], axis)
-    [product] = bind(group[0], operands)
+    equation = group[0]
+    if in_loop and _multiplies_transpose(equation, fixed):
+        (contracting, _), batch = equation.params["dimension_numbers"]
+        dimension_numbers = ((contracting, (0,)), batch)
+        equation = equation.replace(params={**equation.params, "dimension_numbers": dimension_numbers})
+        operands[1] = operands[1].T
+    [product] = bind(equation, operands)
+    if len(group) == 1:
+        environment[equation.outvars[0]] = product
+        return
     # The free axes of the left operand come first in a product, those of the right operand last.
     axis = product.ndim - 1 if position == 1 else 0
     sizes = [aval(equation.outvars[0]).shape[axis] for equation in group]

@@ -9,6 +9,8 @@ Both become part of the step that the engine reads, so they mean the same in eve
     carry  = where(valid, new, carry)                the final carry is the one at the last valid step
     output = where(valid, output, 0)                 (a reset in the padding changes nothing)
 
+A step that is singular where its inputs are zero (``1 / inputs``) must guard itself: padded steps are run, then
+discarded.
 Run backwards, the carry stays at its initial value until the last valid step: nothing is flipped.
 """
 
