@@ -1,4 +1,8 @@
-"""The same cell in every JAX library, from our parameters, in the layout and the loop that suit the library best."""
+"""The same cell in every JAX library, from our parameters, in the layout and the loop that suit the library best.
+
+Loops are not unrolled: on a CPU, for an LSTM of 128 and 200 units, unrolling by 2 gained up to 6 %, by 4 nothing, and
+by 8 took up to 1.7 times as long, at up to five times the compile time.
+"""
 
 import importlib
 import os

@@ -44,13 +44,14 @@ def draw(report: Report, path: Path) -> None:
             axes.set_title(f"{cell} {pass_name}", loc="left", fontsize=10)
             axes.set_xscale("log")
             axes.set_xlim(smallest, largest)
-            ticks = [tick for tick in (0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 20, 50) if smallest <= tick <= largest]
-            axes.xaxis.set_major_locator(FixedLocator(ticks))
+            axes.xaxis.set_major_locator(FixedLocator(_ticks(smallest, largest)))
             axes.xaxis.set_minor_locator(NullLocator())
             axes.xaxis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:g}"))
             axes.set_yticks(range(len(shapes)), [_label(shape) for shape in shapes])
             axes.set_ylim(len(shapes) - 0.5, -0.5)
             axes.grid(axis="x", alpha=0.3)
+            for row in range(1, len(shapes)):
+                axes.axhline(row - 0.5, color="#BBBBBB", linewidth=0.6, linestyle=":")
             axes.tick_params(axis="y", length=0)
             axes.spines[["top", "right", "left"]].set_visible(False)
             for m in report.measurements:
@@ -58,7 +59,7 @@ def draw(report: Report, path: Path) -> None:
                     for row in m.rows:
                         if row.name in looks and row.ratio is not None:
                             # Side by side in the row's height, or dots of equal ratio would hide each other.
-                            place = 0.6 * ((names.index(row.name) + 0.5) / len(names) - 0.5)
+                            place = 0.8 * ((names.index(row.name) + 0.5) / len(names) - 0.5)
                             color, marker = looks[row.name]
                             axes.plot(row.ratio, shapes.index(m.shape) + place, marker, color=color, markersize=6)
     for axes in panels[-1]:
@@ -70,6 +71,12 @@ def draw(report: Report, path: Path) -> None:
     figure.legend(handles=handles, loc="outside right upper", frameon=False)
     figure.suptitle("right of 1: seqjax is faster; grey: it is slower", x=0.01, ha="left", fontsize=11)
     figure.savefig(path, dpi=150)
+
+
+def _ticks(smallest: float, largest: float) -> list[float]:
+    factors = (1, 1.5, 2, 3, 5, 7) if largest / smallest < 10 else (1, 2, 5) if largest / smallest < 200 else (1,)
+    ticks = [factor * 10.0**power for power in range(-4, 6) for factor in factors]
+    return [tick for tick in ticks if smallest <= tick <= largest]
 
 
 def _label(shape: tuple) -> str:

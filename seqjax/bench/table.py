@@ -103,7 +103,7 @@ def summary(report: Report) -> str:
         if len(chosen) > 1:
             rows.append(_means(report, pass_name, names, cell))
         blocks.append(aligned(rows))
-    if len(groups) > 1:
+    if len({cell for cell, _ in groups}) > 1:
         for pass_name in dict.fromkeys(pass_name for _, pass_name in groups):
             rows = [(f"all cells, {pass_name}", *names), _means(report, pass_name, names, None)]
             blocks.append(aligned(rows))
