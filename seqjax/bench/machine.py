@@ -55,7 +55,11 @@ def machine() -> Machine:
     devices: dict[str, int] = {}
     for device in jax.devices():
         devices[device.device_kind] = devices.get(device.device_kind, 0) + 1
-    settings = {name: os.environ[name] for name in ("GLIBC_TUNABLES", "XLA_FLAGS") if name in os.environ}
+    settings = {
+        name: os.environ[name]
+        for name in ("GLIBC_TUNABLES", "XLA_FLAGS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+        if name in os.environ
+    }
     settings |= {name: value for name, value in os.environ.items() if name.endswith("_NUM_THREADS")}
     if cache := jax.config.values.get("jax_compilation_cache_dir"):
         settings["jax_compilation_cache_dir"] = cache

@@ -57,6 +57,11 @@ class Row:
     trace_seconds: float | None
     compile_seconds: float | None
 
+    @property
+    def steady(self) -> bool:
+        """Whether half of the rounds lie within a factor of 2; otherwise the median means little."""
+        return self.seconds.upper_quartile <= 2 * self.seconds.lower_quartile
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Measurement:

@@ -34,7 +34,8 @@ def heading(report: Report) -> str:
         *(f"not installed: {name} (pip install {pip})" for name, pip in report.not_installed.items()),
         f"{report.rounds} rounds after {report.warmup} that are dropped; in each every competitor runs once, in "
         "changing order",
-        "ratio: a competitor's median time over ours, more than 1 where seqjax is faster, * where it is slower",
+        "ratio: a competitor's median time over ours, more than 1 where seqjax is faster, * where it is slower, ? where "
+        "times were unsteady",
     ]
     return "\n".join(lines)
 
@@ -55,6 +56,8 @@ def _machine(machine: Machine) -> list[str]:
         lines.append("compile times may be those of reading the persistent compilation cache")
     if machine.load is not None and machine.load > 0.5:
         lines.append(f"load {machine.load:.1f} at the start: others use this machine, so trust ratios more than times")
+        if "torch" in machine.versions and "OMP_WAIT_POLICY" not in machine.settings:
+            lines.append("torch's threads wait spinning, which costs dearly on a busy machine: OMP_WAIT_POLICY=passive")
     return lines
 
 
@@ -65,16 +68,22 @@ def measurement(result: Measurement) -> str:
         f"large matrices at {result.matrix_rate / 1e9:.0f} GFLOP/s"
     )
     header = ("", "ms", "min", "quartiles", "ratio", "quartiles", "GFLOP/s", "of large", "temp MiB", "compile s")
-    rows = [header, *map(_row, result.rows)]
+    rows = [header, *(_row(row, _marks(row, result)) for row in result.rows)]
     lines = [title, aligned(rows) if result.rows else "nothing ran"]
     lines += [f"{name} failed: {message}" for name, message in result.failures.items()]
+    lines += [
+        f"{row.name} was unsteady: a quarter of its times lie below {_ms(row.seconds.lower_quartile)} ms and a quarter "
+        f"above {_ms(row.seconds.upper_quartile)} ms"
+        for row in result.rows
+        if not row.steady
+    ]
     if result.without_cell:
         lines.append(f"without this cell: {', '.join(result.without_cell)}")
     lines += [note for (peer, cell), note in _NOTES.items() if cell == result.cell and result.row(peer)]
     return "\n".join(lines)
 
 
-def _row(row: Row) -> tuple[str, ...]:
+def _row(row: Row, marks: str) -> tuple[str, ...]:
     spread, of_rounds = row.seconds, row.ratio_of_rounds
     compared = row.name != OURS and row.ratio is not None and of_rounds is not None
     return (
@@ -82,7 +91,7 @@ def _row(row: Row) -> tuple[str, ...]:
         _ms(spread.median),
         _ms(spread.minimum),
         f"{_ms(spread.lower_quartile)}-{_ms(spread.upper_quartile)}",
-        _ratio(row.ratio) if compared else "",
+        f"{row.ratio:.2f}{marks}" if compared else "",
         f"{of_rounds.lower_quartile:.2f}-{of_rounds.upper_quartile:.2f}" if compared else "",
         f"{row.flops_per_second / 1e9:.3g}",
         f"{row.fraction_of_matrix_rate:.0%}",
@@ -99,7 +108,7 @@ def summary(report: Report) -> str:
     for cell, pass_name in groups:
         chosen = [m for m in report.measurements if (m.cell, m.pass_name) == (cell, pass_name)]
         rows: list[tuple[str, ...]] = [(f"{cell} {pass_name}", *names)]
-        rows += [(_short(m), *(_ratio_of(m.row(name)) for name in names)) for m in chosen]
+        rows += [(_short(m), *(_ratio(m, name) for name in names)) for m in chosen]
         if len(chosen) > 1:
             rows.append(_means(report, pass_name, names, cell))
         blocks.append(aligned(rows))
@@ -135,19 +144,37 @@ def memory(report: Report) -> str:
 
 def _means(report: Report, pass_name: str, names: list[str], cell: str | None) -> tuple[str, ...]:
     means = report.geometric_means("training" if pass_name == "training" else "forward", cell)
-    return ("geometric mean", *(_ratio(means[name][0]) if name in means else "-" for name in names))
+    unsteady = {
+        name
+        for m in report.measurements
+        for name in names
+        if m.pass_name == pass_name and cell in (None, m.cell) and "?" in _ratio(m, name)
+    }
+    return (
+        "geometric mean",
+        *(
+            f"{means[name][0]:.2f}{_mark(means[name][0] < 1, name in unsteady)}" if name in means else "-"
+            for name in names
+        ),
+    )
 
 
 def _short(result: Measurement) -> str:
     return result.shape.name if result.shape.name in SHAPES else str(result.shape)
 
 
-def _ratio_of(row: Row | None) -> str:
-    return "-" if row is None or row.ratio is None else _ratio(row.ratio)
+def _ratio(result: Measurement, name: str) -> str:
+    row = result.row(name)
+    return "-" if row is None or row.ratio is None else f"{row.ratio:.2f}{_marks(row, result)}"
 
 
-def _ratio(value: float) -> str:
-    return f"{value:.2f}{'*' if value < 1 else ' '}"
+def _marks(row: Row, result: Measurement) -> str:
+    ours = result.row(OURS)
+    return _mark(row.ratio is not None and row.ratio < 1, not row.steady or (ours is not None and not ours.steady))
+
+
+def _mark(slower: bool, unsteady: bool) -> str:
+    return ("*" if slower else "") + ("?" if unsteady else "") or " "
 
 
 def _ms(seconds: float) -> str:

@@ -108,6 +108,15 @@ class TestText:
         assert lax[:6] == ["lax", "1", "1", "1-1", "0.50*", "0.50-0.50"]
         assert nnx[:6] == ["nnx", "6", "6", "6-6", "3.00", "3.00-3.00"]
 
+    def test_unsteady_times_are_marked(self):
+        unsteady = measurement({"seqjax": [2e-3] * 3, "lax": [1e-3, 3e-3, 9e-3], "nnx": [1e-3, 2e-3, 3e-3]})
+        lines = table.measurement(unsteady).splitlines()
+        assert lines[3].split()[4] == "1.50?"
+        assert lines[4].split()[4] == "1.00"
+        assert lines[5] == "lax was unsteady: a quarter of its times lie below 2 ms and a quarter above 6 ms"
+        means = table.summary(report(unsteady, self.slower)).splitlines()[-1].split()
+        assert means == ["geometric", "mean", "0.87*?", "1.73"]
+
     def test_shapes_side_by_side_with_their_geometric_mean(self):
         lines = table.summary(report(self.slower, self.faster)).splitlines()[2:]
         assert [line.split() for line in lines] == [
