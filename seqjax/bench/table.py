@@ -34,8 +34,8 @@ def heading(report: Report) -> str:
         *(f"not installed: {name} (pip install {pip})" for name, pip in report.not_installed.items()),
         f"{report.rounds} rounds after {report.warmup} that are dropped; in each every competitor runs once, in "
         "changing order",
-        "ratio: a competitor's median time over ours, more than 1 where seqjax is faster, * where it is slower, ? where "
-        "times were unsteady",
+        "ratio: a competitor's median time over ours, more than 1 where seqjax is faster",
+        "* seqjax is slower; ? times were unsteady, so that the ratio means little",
     ]
     return "\n".join(lines)
 
