@@ -29,7 +29,7 @@ def heading(report: Report) -> str:
     """What is measured on what."""
     peers = [f"{name} {version or ''}".strip() for name, version in report.peers.items()]
     lines = [
-        *_machine(report.machine),
+        *_machine(report.machine, "torch" in report.peers),
         f"peers: {', '.join(peers) or 'none'}",
         *(f"not installed: {name} (pip install {pip})" for name, pip in report.not_installed.items()),
         f"{report.rounds} rounds after {report.warmup} that are dropped; in each every competitor runs once, in "
@@ -40,7 +40,7 @@ def heading(report: Report) -> str:
     return "\n".join(lines)
 
 
-def _machine(machine: Machine) -> list[str]:
+def _machine(machine: Machine, with_torch: bool) -> list[str]:
     devices = ", ".join(f"{count} x {kind}" for kind, count in machine.devices.items())
     settings = " ".join(f"{name}={value}" for name, value in machine.settings.items())
     lines = [
@@ -56,8 +56,11 @@ def _machine(machine: Machine) -> list[str]:
         lines.append("compile times may be those of reading the persistent compilation cache")
     if machine.load is not None and machine.load > 0.5:
         lines.append(f"load {machine.load:.1f} at the start: others use this machine, so trust ratios more than times")
-        if "torch" in machine.versions and "OMP_WAIT_POLICY" not in machine.settings:
-            lines.append("torch's threads wait spinning, which costs dearly on a busy machine: OMP_WAIT_POLICY=passive")
+        if with_torch and "OMP_WAIT_POLICY" not in machine.settings:
+            lines.append(
+                "torch's threads spin while they wait, which on a busy machine can take 100 times as long; "
+                "run with OMP_WAIT_POLICY=passive, or on a quiet machine"
+            )
     return lines
 
 
