@@ -19,7 +19,7 @@ from seqjax.cli.cells import readable
 from seqjax.config import config_to_dict, load_config, named_configs
 from seqjax.errors import CheckpointError, ConfigError, TrainingError
 
-COMMANDS = ["train", "eval", "sample", "config", "configs", "download", "cells", "explain"]
+COMMANDS = ["train", "eval", "sample", "config", "configs", "download", "cells", "explain", "bench"]
 
 
 @pytest.fixture
