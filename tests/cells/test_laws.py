@@ -55,7 +55,7 @@ every_structure = pytest.mark.parametrize("cell", list(STRUCTURES.values()), ids
 @pytest.fixture(autouse=True)
 def _declared_exceptions(request: pytest.FixtureRequest) -> None:
     cell = getattr(request.node, "callspec", None) and request.node.callspec.params.get("cell")
-    reason = getattr(cell, "law_exceptions", {}).get(request.node.originalname.removeprefix("test_"))
+    reason = cell.law_exceptions.get(request.node.originalname.removeprefix("test_"))
     if reason:
         pytest.skip(f"declared by {type(cell).__name__}: {reason}")
 
@@ -63,7 +63,7 @@ def _declared_exceptions(request: pytest.FixtureRequest) -> None:
 def test_declared_exceptions_name_laws_and_reasons() -> None:
     laws = {name.removeprefix("test_") for name in globals() if name.startswith("test_")}
     for name, cell in registry().items():
-        for law, reason in getattr(cell, "law_exceptions", {}).items():
+        for law, reason in cell.law_exceptions.items():
             assert law in laws, f"{name} declares an exception to {law!r}, which is no law"
             assert len(reason.split()) >= 3, f"{name} gives no reason for its exception to {law!r}"
 
