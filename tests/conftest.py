@@ -97,3 +97,16 @@ def compilations() -> Callable[[], int]:
         return count
 
     return since_last_call
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """The command line as a function: its exit code, what it printed, and its errors."""
+    from seqjax.cli import main
+
+    def call(*argv: object) -> tuple[int, str, str]:
+        code = main([str(argument) for argument in argv])
+        out, error = capsys.readouterr()
+        return code, out, error
+
+    return call

@@ -22,16 +22,6 @@ from seqjax.errors import CheckpointError, ConfigError, TrainingError
 COMMANDS = ["train", "eval", "sample", "config", "configs", "download", "cells", "explain", "bench"]
 
 
-@pytest.fixture
-def run(capsys):
-    def call(*argv):
-        code = main([str(argument) for argument in argv])
-        out, error = capsys.readouterr()
-        return code, out, error
-
-    return call
-
-
 def process(*arguments, **options):
     command = [sys.executable, *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)

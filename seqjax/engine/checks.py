@@ -1,5 +1,6 @@
 """The checks at the driver's door: what was got, what was expected, and the next move."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -114,33 +115,40 @@ def check_fresh_carry(step: Any, carry: Any, fresh_carry: Any) -> None:
             f"fresh_carry of {describe(step)} has structure {jax.tree.structure(fresh_carry)}, expected that of the "
             f"carry, {jax.tree.structure(carry)}"
         )
-    for (path, leaf), fresh in zip(jax.tree.leaves_with_path(carry), jax.tree.leaves(fresh_carry), strict=True):
-        if leaf.shape != fresh.shape or leaf.dtype != fresh.dtype:
-            raise TypeError(
-                f"fresh_carry{jax.tree_util.keystr(path)} of {describe(step)} is {fresh.dtype}{list(fresh.shape)}, "
-                f"expected {leaf.dtype}{list(leaf.shape)} like the carry that it replaces"
-            )
+    for name, leaf, fresh in _mismatches(carry, fresh_carry):
+        raise TypeError(
+            f"fresh_carry{name} of {describe(step)} is {_kind(fresh)}, expected {_kind(leaf)} like the carry that it "
+            "replaces"
+        )
 
 
 def check_carry(step: Any, carry: Any, new_carry: Any) -> None:
     """The carry must leave the step as it came: the same tree, shapes and types."""
-    name = describe(step)
     if jax.tree.structure(carry) != jax.tree.structure(new_carry):
         raise TypeError(
-            f"{name} got a carry of structure {jax.tree.structure(carry)} and returned one of structure "
+            f"{describe(step)} got a carry of structure {jax.tree.structure(carry)} and returned one of structure "
             f"{jax.tree.structure(new_carry)}; a step returns (carry, output) with the carry as it came"
         )
-    for (path, before), after in zip(jax.tree.leaves_with_path(carry), jax.tree.leaves(new_carry), strict=True):
-        if before.shape != after.shape or before.dtype != after.dtype:
-            cause = (
-                "the initial carry, the parameters and the inputs must be of types that promote to the carry's"
-                if before.shape == after.shape
-                else "does the initial carry have the batch axes of the inputs?"
-            )
-            raise TypeError(
-                f"carry{jax.tree_util.keystr(path)} of {name} is {before.dtype}{list(before.shape)} before the step "
-                f"and {after.dtype}{list(after.shape)} after it; {cause}"
-            )
+    for name, before, after in _mismatches(carry, new_carry):
+        cause = (
+            "the initial carry, the parameters and the inputs must be of types that promote to the carry's"
+            if before.shape == after.shape
+            else "does the initial carry have the batch axes of the inputs?"
+        )
+        raise TypeError(
+            f"carry{name} of {describe(step)} is {_kind(before)} before the step and {_kind(after)} after it; {cause}"
+        )
+
+
+def _mismatches(carry: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
+    """The leaves of two carries that differ in shape or type, with their names."""
+    for (path, leaf), like in zip(jax.tree.leaves_with_path(carry), jax.tree.leaves(other), strict=True):
+        if leaf.shape != like.shape or leaf.dtype != like.dtype:
+            yield jax.tree_util.keystr(path), leaf, like
+
+
+def _kind(leaf: Any) -> str:
+    return f"{leaf.dtype}{list(leaf.shape)}"
 
 
 def check_checkpoint(checkpoint: Any) -> None:

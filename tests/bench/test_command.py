@@ -8,21 +8,10 @@ import pytest
 
 from seqjax.bench import table
 from seqjax.bench.settings import Settings, Shape, parse_shape
-from seqjax.cli import main
 from seqjax.errors import ConfigError
 from tests.bench.test_arithmetic import measurement, report
 
 TINY = ["--cells", "Elman", "--shapes", "5,2,3,4", "--rounds", "2", "--warmup", "0"]
-
-
-@pytest.fixture
-def run(capsys):
-    def call(*argv):
-        code = main([str(argument) for argument in argv])
-        out, error = capsys.readouterr()
-        return code, out, error
-
-    return call
 
 
 class TestNames:
