@@ -1,10 +1,11 @@
 """Activation functions by name, so that a cell built from a configuration file prints and compares as plain text."""
 
-import difflib
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+
+from seqjax.errors import closest
 
 Activation = str | Callable[[jax.Array], jax.Array]
 
@@ -46,6 +47,6 @@ def activation_name(activation: Activation) -> Activation:
 
 def unknown_name(kind: str, name: object, known: dict) -> str:
     """The message for a name that is not in ``known``, with the nearest name first."""
-    near = difflib.get_close_matches(str(name), known, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    near = closest(str(name), list(known))
+    hint = f"did you mean {near!r}? " if near else ""
     return f"unknown {kind} {name!r}; {hint}known: {', '.join(known)}, or any function"

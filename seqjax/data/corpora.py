@@ -1,7 +1,6 @@
 """Texts and their split into what is trained on and what is held out."""
 
 import dataclasses
-import difflib
 import os
 import re
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from pathlib import Path
 from seqjax.data.config import TextConfig
 from seqjax.data.download import read_verified
 from seqjax.data.streams import batches_per_epoch
-from seqjax.errors import DataError
+from seqjax.errors import DataError, closest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,8 +87,8 @@ def _text_file(config: TextConfig) -> Corpus:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        near = difflib.get_close_matches(config.source, _SOURCES, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "check the path"
+        near = closest(config.source, list(_SOURCES))
+        hint = f"did you mean {near!r}?" if near else "check the path"
         raise DataError(
             f"no text file {os.fspath(path)!r} in {os.getcwd()}; {hint} "
             f"(sources that need no path: {', '.join(_SOURCES)})"

@@ -147,9 +147,7 @@ def make_gradient(step: Step) -> Gradient:
     if any(_used_inputs(traced)[stand_ins]):
         raise AssertionError("the backward pass needs a carry that is not saved; please report this step")
     inputs = traced.inputs[: stand_ins.start] + traced.inputs[stand_ins.stop :]
-    traced = dataclasses.replace(traced, inputs=inputs)
-
-    traced = merge_products(traced)
+    traced = merge_products(fold_coefficients(dataclasses.replace(traced, inputs=inputs)))
     once, frontier, body = split_once(traced)
     return Gradient(
         saved=saved,
@@ -236,8 +234,7 @@ def _trace_backward(
     state = [shape_of(step.carry[i]) for i in carry_index] + [accumulator(v) for v in accumulated]
     inputs = [shape_of(v) for v in [*saved, *step.carry, *step.inputs]]
     inputs += [shape_of(step.outputs[i]) for i in output_index]
-    traced = trace(backward, [shape_of(v) for v in step.params], state, inputs)
-    return fold_coefficients(traced)
+    return trace(backward, [shape_of(v) for v in step.params], state, inputs)
 
 
 def accumulator(parameter: Any) -> jax.ShapeDtypeStruct:

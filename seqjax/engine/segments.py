@@ -57,9 +57,14 @@ def segmented_inputs(
     """Inputs of all time steps with their flags; padded inputs become zero."""
     valid = None
     if lengths is not None:
-        valid = jnp.arange(time_steps).reshape(-1, *[1] * lengths.ndim) < lengths
+        valid = valid_steps(time_steps, lengths)
         inputs = keep_where(valid, inputs)
     return SegmentedInputs(inputs, valid, resets)
+
+
+def valid_steps(time_steps: int, lengths: jax.Array) -> jax.Array:
+    """``[time, *batch]``: True until each sequence's end."""
+    return jnp.arange(time_steps).reshape(-1, *[1] * lengths.ndim) < lengths
 
 
 def select(mask: jax.Array, on_true: Any, on_false: Any) -> Any:

@@ -5,8 +5,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 from jax.typing import DTypeLike
+
+from seqjax.engine.segments import keep_where, valid_steps
 
 Merge = str | Callable[[jax.Array, jax.Array], jax.Array]
 
@@ -61,9 +62,7 @@ def backward_resets(resets: jax.Array) -> jax.Array:
 
 def zero_padding(outputs: jax.Array, lengths: jax.Array) -> jax.Array:
     """Time-major outputs with zeros after each sequence's end."""
-    lengths = jnp.asarray(lengths)
-    valid = lax.broadcasted_iota(lengths.dtype, (outputs.shape[0], *lengths.shape), 0) < lengths
-    return jnp.where(valid[..., None], outputs, 0)
+    return keep_where(valid_steps(outputs.shape[0], jnp.asarray(lengths)), outputs)
 
 
 def add_residual(inputs: jax.Array, outputs: jax.Array) -> jax.Array:
