@@ -18,7 +18,22 @@ import jax
 import numpy as np
 import pytest
 
+from seqjax.engine.platform import Choices, force
+
 jax.config.update("jax_num_cpu_devices", 2)
+
+# Chunks that do not divide the number of steps, and all that could be recomputed is.
+EVERY_CHOICE_ON = Choices(
+    chunk_bytes=1,
+    shortest=5,
+    longest=5,
+    fetch_ahead=True,
+    pack_below=2**40,
+    transpose_apart=True,
+    batch_blocks=2,
+    keep_below=0,
+    recompute_below=2.0**40,
+)
 
 EXAMPLES = int(os.environ.get("SEQJAX_TEST_EXAMPLES", "25"))
 hypothesis.settings.register_profile(
@@ -46,7 +61,19 @@ def _record(event: str, duration_secs: float, **kwargs: Any) -> None:
 jax.monitoring.register_event_duration_secs_listener(_record)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--choices",
+        choices=("platform", "on", "off"),
+        default="platform",
+        help="run with the engine's choices for this platform, or with every one of them forced on or off",
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    forced = {"on": EVERY_CHOICE_ON, "off": Choices()}
+    if config.getoption("--choices") in forced:
+        force(forced[config.getoption("--choices")]).__enter__()
     # Compilation dominates the tests; what one run compiled, the next one reads.
     cache = getattr(config, "cache", None)
     if cache is not None and not os.environ.get("JAX_COMPILATION_CACHE_DIR"):

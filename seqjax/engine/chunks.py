@@ -1,37 +1,11 @@
-"""Chunks of time and loops over steps: how long, and how they are put together for the platform that runs them."""
+"""Loops over steps, and over chunks of time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-
-# On a CPU what one chunk hands from stage to stage should stay in the cache; an accelerator wants the largest products.
-_CACHE_BYTES = 6 * 2**20
-_SHORTEST, _LONGEST = 8, 64
-
-
-def on_cpu() -> bool:
-    """Whether the program is traced for a CPU."""
-    return jax.default_backend() == "cpu"
-
-
-def chunk_length(time_steps: int, bytes_per_step: int) -> int:
-    """How many steps to take at once, from the bytes that one step hands from stage to stage.
-
-    A length that divides the number of steps is preferred, if there is one near: what is left over costs a second copy
-    of the loop in the compiled program.
-    """
-    if not on_cpu():
-        return time_steps
-    wanted = min(max(_CACHE_BYTES // max(bytes_per_step, 1), _SHORTEST), _LONGEST)
-    if time_steps <= 1.5 * wanted:
-        return time_steps
-    for length in range(wanted, wanted // 2, -1):
-        if time_steps % length == 0:
-            return length
-    return wanted
 
 
 def scan_fetching_ahead(
@@ -56,21 +30,45 @@ def scan_fetching_ahead(
 
 
 def in_chunks(
-    run: Callable[[Any, Any], tuple[Any, Any]], carry: Any, inputs: Any, length: int, reverse: bool
+    run: Callable[[Any, Any, list], tuple[Any, Any]],
+    carry: Any,
+    inputs: Any,
+    length: int,
+    reverse: bool,
+    ahead: Sequence[tuple[jax.Array, jax.Array]] = (),
 ) -> tuple[Any, Any]:
-    """``carry, outputs = run(carry, inputs)`` over chunks of time in one loop, and over the steps that are left."""
+    """``carry, outputs = run(carry, inputs, following)`` over chunks of time in one loop, and over what is left.
+
+    ``ahead`` holds pairs of what is stacked over time and what follows its last step in the direction of the loop;
+    ``following`` is, of each, the value at the step that follows the chunk.
+    """
     count, rest = divmod(jax.tree.leaves(inputs)[0].shape[0], length)
+    ends = [end for _, end in ahead]
     if count == 0 or (count == 1 and rest == 0):
-        return run(carry, inputs)
-    whole = jax.tree.map(lambda a: a[: count * length].reshape(count, length, *a.shape[1:]), inputs)
-    left = jax.tree.map(lambda a: a[count * length :], inputs)
+        return run(carry, inputs, ends)
+    steps = count * length
+    whole = jax.tree.map(lambda a: a[:steps].reshape(count, length, *a.shape[1:]), inputs)
+    left = jax.tree.map(lambda a: a[steps:], inputs)
+    if reverse:
+        following = [jnp.concatenate([end[None], a[length - 1 : steps - 1 : length]]) for a, end in ahead]
+        after_left = [a[steps - 1] for a, _ in ahead]
+    else:
+        following = [jnp.concatenate([a[length:steps:length], (a[steps] if rest else end)[None]]) for a, end in ahead]
+        after_left = ends
     left_outputs = None
     if rest and reverse:
-        carry, left_outputs = run(carry, left)
-    carry, outputs = lax.scan(run, carry, whole, reverse=reverse)
-    outputs = jax.tree.map(lambda a: a.reshape(count * length, *a.shape[2:]), outputs)
+        carry, left_outputs = run(carry, left, after_left)
+    carry, outputs = lax.scan(lambda carry, chunk: run(carry, *chunk), carry, (whole, following), reverse=reverse)
+    outputs = jax.tree.map(lambda a: a.reshape(steps, *a.shape[2:]), outputs)
     if rest and not reverse:
-        carry, left_outputs = run(carry, left)
+        carry, left_outputs = run(carry, left, after_left)
     if rest:
         outputs = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), outputs, left_outputs)
     return carry, outputs
+
+
+def next_in_loop(stacked: jax.Array, following: jax.Array, reverse: bool) -> jax.Array:
+    """For every step of a chunk the value at the step that follows it in the direction of the loop."""
+    if reverse:
+        return jnp.concatenate([following[None], stacked[:-1]])
+    return jnp.concatenate([stacked[1:], following[None]])

@@ -1,5 +1,6 @@
 """``seqjax.scan``: the one door to the engine."""
 
+import functools
 import math
 from typing import Any, Literal
 
@@ -9,6 +10,8 @@ import jax.numpy as jnp
 from seqjax.cells import Cell
 from seqjax.engine import checks, segments
 from seqjax.engine.chunks import in_chunks
+from seqjax.engine.compilations import count_compilation
+from seqjax.engine.platform import Choices, choices
 from seqjax.engine.sequential import run_plain, run_planned
 from seqjax.engine.varying import same_variation
 
@@ -83,7 +86,8 @@ def scan(
         checks.check_fresh_carry(cell, carry, fresh_carry)
     lengths, resets = checks.check_flags(inputs, carry, time_steps, lengths, resets)
     run = _compiled if _hashable(cell) else _scan
-    return run(cell, reverse, mode, checkpoint, return_carries, params, inputs, carry, fresh_carry, lengths, resets)
+    options = (reverse, mode, checkpoint, return_carries, choices())
+    return run(cell, *options, params, inputs, carry, fresh_carry, lengths, resets)
 
 
 def _cell_carry(cell: Any, params: Any, inputs: Any, what: str) -> Any:
@@ -108,6 +112,7 @@ def _scan(
     mode: Mode,
     checkpoint: Literal["sqrt"] | int | None,
     return_carries: bool,
+    chosen: Choices,
     params: Any,
     inputs: Any,
     carry: Any,
@@ -115,6 +120,7 @@ def _scan(
     lengths: jax.Array | None,
     resets: jax.Array | None,
 ) -> Any:
+    count_compilation(cell, inputs)
     step, time_steps = cell, jax.tree.leaves(inputs)[0].shape[0]
     one_step = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), inputs)
     new_carry, outputs = jax.eval_shape(cell, params, carry, one_step)
@@ -127,7 +133,7 @@ def _scan(
         inputs = segments.segmented_inputs(inputs, time_steps, lengths, resets)
     if return_carries:
         step = _with_carries(step)
-    run = run_plain if mode == "lax" else run_planned
+    run = run_plain if mode == "lax" else functools.partial(run_planned, choices=chosen)
     if checkpoint is not None:
         segment = math.isqrt(time_steps) if checkpoint == "sqrt" else checkpoint
         run = _checkpointed(run, max(1, segment))
@@ -136,7 +142,7 @@ def _scan(
     return (carry, *outputs) if return_carries else (carry, outputs)
 
 
-_compiled = jax.jit(_scan, static_argnums=(0, 1, 2, 3, 4))
+_compiled = jax.jit(_scan, static_argnums=(0, 1, 2, 3, 4, 5))
 
 
 def _with_carries(step: Any) -> Any:
@@ -151,7 +157,7 @@ def _checkpointed(run: Any, segment: int) -> Any:
     """``run`` over segments of time, each recomputed in the backward pass from the carry that it starts with."""
 
     def run_segments(step: Any, params: Any, carry: Any, inputs: Any, reverse: bool) -> Any:
-        run_segment = jax.checkpoint(lambda carry, inputs: run(step, params, carry, inputs, reverse))
+        run_segment = jax.checkpoint(lambda carry, inputs, _: run(step, params, carry, inputs, reverse))
         return in_chunks(run_segment, carry, inputs, segment, reverse)
 
     return run_segments

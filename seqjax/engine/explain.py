@@ -10,7 +10,7 @@ from jax.extend.core import JaxprEqn
 
 from seqjax.cells import Cell
 from seqjax.engine.checks import describe
-from seqjax.engine.chunks import chunk_length
+from seqjax.engine.compilations import compilations
 from seqjax.engine.equations import aval, bytes_of
 from seqjax.engine.plan import Plan
 from seqjax.engine.program import Program
@@ -48,6 +48,9 @@ class Explanation:
         carry: names of the carry's leaves.
         structure: ``structure[i][j]`` of d carry[i] / d carry[j]: none, diagonal, block or full.
         affine: whether the new carry is affine in the carry, so that time could run in parallel.
+        compilations: how often :func:`seqjax.scan` of the step was compiled in this process so far. Every new shape
+            compiles again: where they are many, pad the inputs to few lengths.
+        compiled_shapes: the inputs' shapes that were compiled, the latest last.
     """
 
     step: str
@@ -61,6 +64,8 @@ class Explanation:
     carry: tuple[str, ...]
     structure: tuple[tuple[str, ...], ...]
     affine: bool
+    compilations: int
+    compiled_shapes: tuple[str, ...]
 
     @property
     def products_in_loop(self) -> int:
@@ -90,6 +95,7 @@ class Explanation:
             for name, row in zip(self.carry, self.structure, strict=True)
         ]
         lines += ["", "affine in the carry: " + ("yes, time could run in parallel" if self.affine else "no")]
+        lines += ["compiled in this process: " + _compiled(self.compilations, self.compiled_shapes)]
         return "\n".join(lines)
 
 
@@ -130,18 +136,21 @@ def explain(
     program = Program(cell, params, carry, inputs, reverse=False)
     gradient, body = program.gradient, program.body
     time_steps = jax.tree.leaves(inputs)[0].shape[0]
+    compiled = compilations(cell)
     return Explanation(
         step=describe(cell),
         time_steps=time_steps,
-        chunk=chunk_length(time_steps, program.plan.bytes_per_step),
+        chunk=program.choices.chunk_length(time_steps, program.plan.bytes_per_step),
         forward=_stages(program.once, program.plan),
         backward=_stages(gradient.once, gradient.plan),
-        contractions=tuple(_operands(p.equation) for p in gradient.products),
+        contractions=tuple(_operands(p.equation) for c in gradient.contractions for p in c.all_products),
         saved=tuple(f"{aval(v).dtype}{list(aval(v).shape)}" for v in gradient.saved),
         saved_bytes=time_steps * sum(bytes_of(v) for v in gradient.saved),
         carry=_names(carry),
         structure=tuple(map(tuple, carry_structure(body))),
         affine=is_affine(body),
+        compilations=compiled.count,
+        compiled_shapes=tuple(compiled.shapes),
     )
 
 
@@ -176,6 +185,14 @@ def _stage_line(stage: Stage) -> str:
 
 def _names(carry: Any) -> tuple[str, ...]:
     return tuple(jax.tree_util.keystr(path).lstrip(".") or "carry" for path, _ in jax.tree.leaves_with_path(carry))
+
+
+def _compiled(count: int, shapes: tuple[str, ...], shown: int = 4) -> str:
+    if not count:
+        return "not yet"
+    before = "... " if len(shapes) > shown else ""
+    times = "once" if count == 1 else f"{count} times"
+    return f"{times}, for inputs {before}{' and '.join(shapes[-shown:])}"
 
 
 def _bytes(count: float) -> str:

@@ -27,11 +27,25 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.extend.core import JaxprEqn, Var
+from jax.extend.core import JaxprEqn, Literal, Var
 
-from seqjax.engine.equations import Step, aval, bind, evaluate, is_inexact, live, read, shape_of, trace, variables
+from seqjax.engine.contractions import Contraction, Product, contractions
+from seqjax.engine.equations import (
+    Step,
+    aval,
+    bind,
+    bytes_of,
+    evaluate,
+    is_inexact,
+    live,
+    read,
+    shape_of,
+    trace,
+    variables,
+)
 from seqjax.engine.fold import fold_coefficients
-from seqjax.engine.plan import Plan, fixed_operand, make_plan, merge_products, split_once
+from seqjax.engine.plan import Plan, fixed_operand, make_plan, merge_products, split_once, stays_in_loop
+from seqjax.engine.platform import Choices
 from seqjax.engine.saved import values_to_save
 from seqjax.engine.varying import zeros_like_varying
 
@@ -40,37 +54,13 @@ _STACK_AT_MOST = 4
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class Product:
-    """A product of a moving operand with a parameter."""
-
-    equation: JaxprEqn
-    position: int
-    """Which operand is the parameter."""
-
-    @property
-    def parameter(self) -> Var:
-        """The fixed operand."""
-        operand = self.equation.invars[self.position]
-        assert isinstance(operand, Var)
-        return operand
-
-    def __call__(self, moving: Any, parameter: Any) -> Any:
-        """The product of one time step."""
-        operands = [moving, parameter] if self.position == 1 else [parameter, moving]
-        return bind(self.equation, operands)[0]
-
-    def parameter_gradient(self, moving: Any, parameter: Any, cotangents: Any) -> Any:
-        """The parameter's gradient from stacked operands and cotangents: one contraction over time."""
-        over_time = lambda parameter: jax.vmap(self, in_axes=(0, None))(moving, parameter)
-        return jax.linear_transpose(over_time, parameter)(cotangents)[0]
-
-
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Gradient:
     """The backward pass of a step: what to save, the backward plan, and how its outputs are laid out."""
 
-    saved: list[Var]
-    products: list[Product]
+    recalled: list[Var]
+    """Values of the forward step that the backward step reads."""
+    one_later: dict[Var, Var]
+    """Those of them that are the carry before the step, and the new carry, which is the same one step later."""
     accumulated: list[Var]
     """Parameters whose gradient is summed in the reverse carry."""
     summed: list[Var]
@@ -79,10 +69,17 @@ class Gradient:
     """Which leaves of the carry have a derivative; likewise of the inputs and the outputs."""
     inputs: list[int]
     outputs: list[int]
+    contractions: list[Contraction]
+    """What makes the gradients of parameters in products."""
     once: list[JaxprEqn]
     traced: Step
     frontier: list[Var]
     plan: Plan
+
+    @property
+    def saved(self) -> list[Var]:
+        """What is kept of every step: enough for all that is recalled."""
+        return list(dict.fromkeys(self.one_later.get(v, v) for v in self.recalled))
 
     def frontier_values(self, params: Sequence[Any]) -> list[Any]:
         """The values of the ``once`` stage that the backward plan reads."""
@@ -91,8 +88,8 @@ class Gradient:
         return [environment[v] for v in self.frontier]
 
     def split_outputs(self, outputs: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
-        """Cotangents of ``summed`` and of the inputs; of the products; and the products' moving operands."""
-        ends = [len(self.summed), len(self.inputs), len(self.products)]
+        """Cotangents of ``summed`` and of the inputs; what is contracted; and the products' moving operands."""
+        ends = [len(self.summed), len(self.inputs), len(self.contractions)]
         a, b, c = ends[0], ends[0] + ends[1], sum(ends)
         return list(outputs[:a]), list(outputs[a:b]), list(outputs[b:c]), list(outputs[c:])
 
@@ -117,7 +114,7 @@ def _tap(value: Any, probe: Any) -> Any:
 _tap.defjvp(lambda primals, tangents: (primals[0], lax.add(tangents[0], tangents[1])))
 
 
-def make_gradient(step: Step) -> Gradient:
+def make_gradient(step: Step, time_steps: int, choices: Choices) -> Gradient:
     """Trace and plan the backward pass of a step whose ``once`` stage has been split off."""
     fixed = set(step.params)
     positions = [(e, fixed_operand(e, fixed)) for e in step.equations]
@@ -140,20 +137,32 @@ def make_gradient(step: Step) -> Gradient:
     everything = list(step.carry) + [v for e in step.equations for v in e.outvars]
     draft = _trace_backward(step, everything, products, accumulated, summed)
     draft_uses = _used_inputs(draft)
-    required = [v for v, used in zip(everything, draft_uses, strict=False) if used]
-    saved = values_to_save(step, required)
-    traced = _trace_backward(step, saved, products, accumulated, summed)
-    stand_ins = slice(len(saved), len(saved) + len(step.carry))
+    required = {v for v, used in zip(everything, draft_uses, strict=False) if used}
+    # The carry before a step is the new carry of the step before it: one of the two is enough, and none where it is an
+    # output of the step anyway.
+    computed = {v for e in step.equations for v in e.outvars}
+    one_later = {v: new for v, new in zip(step.carry, step.new_carry, strict=True) if new in computed}
+    there_anyway = set(variables(step.outputs))
+    there_anyway |= {v for v, new in one_later.items() if new in there_anyway}
+    there_anyway |= {new for v, new in one_later.items() if v in required}
+    recalled = values_to_save(step, required, there_anyway)
+    if time_steps * sum(bytes_of(v) for v in recalled if v not in there_anyway) > choices.keep_below:
+        recalled = values_to_save(step, required, there_anyway, choices.recompute_below)
+    traced = _trace_backward(step, recalled, products, accumulated, summed)
+    stand_ins = slice(len(recalled), len(recalled) + len(step.carry))
     if any(_used_inputs(traced)[stand_ins]):
         raise AssertionError("the backward pass needs a carry that is not saved; please report this step")
     inputs = traced.inputs[: stand_ins.start] + traced.inputs[stand_ins.stop :]
     traced = merge_products(fold_coefficients(dataclasses.replace(traced, inputs=inputs)))
+    traced, contracted = _contract(traced, products, summed, choices)
+    summed = [v for v in summed if v not in {c.bias for c in contracted}]
     once, frontier, body = split_once(traced)
     return Gradient(
-        saved=saved,
-        products=products,
+        recalled=recalled,
+        one_later={v: one_later[v] for v in recalled if v in one_later},
         accumulated=accumulated,
         summed=summed,
+        contractions=contracted,
         carry=_inexact(step.carry),
         inputs=_inexact(step.inputs),
         outputs=_inexact(step.outputs),
@@ -162,6 +171,34 @@ def make_gradient(step: Step) -> Gradient:
         frontier=frontier,
         plan=make_plan(body),
     )
+
+
+def _contract(
+    traced: Step, products: list[Product], summed: list[Var], choices: Choices
+) -> tuple[Step, list[Contraction]]:
+    """The backward step with what is contracted in the place of gradients and cotangents, and the contractions.
+
+    A gradient that is the sum of a value over all axes but the last is that of a bias.
+    """
+    definitions: dict[Any, JaxprEqn] = {e.outvars[0]: e for e in traced.equations}
+    first = len(traced.outputs) - 2 * len(products)
+    of_summed, of_inputs = traced.outputs[: len(summed)], traced.outputs[len(summed) : first]
+    cotangents, moving = traced.outputs[first : first + len(products)], traced.outputs[first + len(products) :]
+    biases: dict[Var, Var] = {}
+    for parameter, gradient in zip(summed, of_summed, strict=True):
+        equation = definitions.get(gradient)
+        if equation is not None and equation.primitive.name == "reshape":
+            equation = definitions.get(equation.invars[0])
+        if equation is None or equation.primitive.name != "reduce_sum":
+            continue
+        [value] = variables(equation.invars)
+        all_but_last = tuple(range(aval(value).ndim - 1))
+        if all_but_last and equation.params["axes"] == all_but_last and value not in biases:
+            biases[value] = parameter
+    contracted = contractions(products, cotangents, biases, choices)
+    outputs = [gradient for v, gradient in zip(summed, of_summed, strict=True) if v not in biases.values()]
+    outputs += [*of_inputs, *(c.cotangents for c in contracted), *(moving[i] for c in contracted for i in c.products)]
+    return dataclasses.replace(traced, outputs=outputs), contracted
 
 
 def _inexact(atoms: Sequence[Any]) -> list[int]:
@@ -234,7 +271,49 @@ def _trace_backward(
     state = [shape_of(step.carry[i]) for i in carry_index] + [accumulator(v) for v in accumulated]
     inputs = [shape_of(v) for v in [*saved, *step.carry, *step.inputs]]
     inputs += [shape_of(step.outputs[i]) for i in output_index]
-    return trace(backward, [shape_of(v) for v in step.params], state, inputs)
+    traced = trace(backward, [shape_of(v) for v in step.params], state, inputs)
+    return _read_stored(traced, step, saved)
+
+
+def _read_stored(backward: Step, step: Step, saved: list[Var]) -> Step:
+    """The backward step with every value that it computes again although it is stored read from the store.
+
+    The derivative of ``tanh(z)`` reads ``tanh(z)``. Where the result is stored, ``z`` need not be.
+    """
+    # What the variables of the backward step are in the forward step.
+    known: dict[Var, Var] = dict(zip(backward.params, step.params, strict=True))
+    known.update(zip(backward.inputs, [*saved, *step.carry, *step.inputs], strict=False))
+    stored = dict(zip(saved, backward.inputs, strict=False))
+    computed = {_name(e, e.invars): e.outvars for e in step.equations if not stays_in_loop(e)}
+    computed.pop(None, None)
+    replaced: dict[Var, Var] = {}
+    equations = []
+    for equation in backward.equations:
+        results = computed.get(_name(equation, [known.get(v, v) if isinstance(v, Var) else v for v in equation.invars]))
+        for v, original in zip(equation.outvars, results or (), strict=False):
+            known[v] = original
+            if original in stored:
+                replaced[v] = stored[original]
+        invars = [replaced.get(v, v) if isinstance(v, Var) else v for v in equation.invars]
+        equations.append(equation.replace(invars=invars))
+    swap = lambda atoms: [replaced.get(v, v) if isinstance(v, Var) else v for v in atoms]
+    return dataclasses.replace(
+        backward, equations=equations, new_carry=swap(backward.new_carry), outputs=swap(backward.outputs)
+    )
+
+
+def _name(equation: JaxprEqn, operands: Sequence[Any]) -> Any:
+    """What is equal for equal computations; ``None`` where that cannot be told."""
+    name = (
+        equation.primitive,
+        tuple(sorted(equation.params.items(), key=lambda item: item[0])),
+        tuple((repr(v.val), v.aval) if isinstance(v, Literal) else v for v in operands),
+    )
+    try:
+        hash(name)
+    except TypeError:
+        return None
+    return name
 
 
 def accumulator(parameter: Any) -> jax.ShapeDtypeStruct:

@@ -8,9 +8,11 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from seqjax.engine.equations import evaluate, shape_of, trace
+from seqjax.engine.equations import evaluate, shape_of, trace, variables
 from seqjax.engine.gradient import Gradient, make_gradient
 from seqjax.engine.plan import Plan, make_plan, merge_products, split_once
+from seqjax.engine.platform import Choices
+from seqjax.engine.platform import choices as platform_choices
 
 
 class Program:
@@ -20,11 +22,15 @@ class Program:
     the values of the ``once`` stage, :meth:`frontier_values`.
     """
 
-    def __init__(self, step: Callable, params: Any, carry: Any, inputs: Any, reverse: bool) -> None:
+    def __init__(
+        self, step: Callable, params: Any, carry: Any, inputs: Any, reverse: bool, choices: Choices | None = None
+    ) -> None:
         (params, param_tree), (carry, self.carry_tree), (inputs, input_tree) = map(
             jax.tree.flatten, (params, carry, inputs)
         )
         self.reverse = reverse
+        self.choices = platform_choices() if choices is None else choices
+        self.time_steps = inputs[0].shape[0]
         self.output_tree: Any = None
 
         def flat(params: list, carry: list, inputs: list) -> list:
@@ -58,12 +64,13 @@ class Program:
     @functools.cached_property
     def gradient(self) -> Gradient:
         """The backward pass."""
-        return make_gradient(self.body)
+        return make_gradient(self.body, self.time_steps, self.choices)
 
     @functools.cached_property
     def saving_plan(self) -> Plan:
         """The forward pass that also returns what the backward pass needs."""
-        return make_plan(self.body, self.gradient.saved)
+        there = set(variables(self.body.outputs))
+        return make_plan(self.body, [v for v in self.gradient.saved if v not in there])
 
 
 def typed_like(value: Any, like: Any) -> Any:

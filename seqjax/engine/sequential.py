@@ -12,21 +12,24 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.extend.core import Literal
+from jax.extend.core import Literal, Var
 
-from seqjax.engine.chunks import chunk_length, in_chunks, on_cpu, scan_fetching_ahead
-from seqjax.engine.equations import aval, evaluate, read
+from seqjax.engine.chunks import in_chunks, next_in_loop, scan_fetching_ahead
+from seqjax.engine.equations import aval, bytes_of, evaluate, read
 from seqjax.engine.gradient import accumulator
 from seqjax.engine.plan import Plan
+from seqjax.engine.platform import Choices
 from seqjax.engine.program import Program, typed_like
 from seqjax.engine.varying import reverse_mode_only, same_variation, zeros_like_varying
 
 
-def run_planned(step: Callable, params: Any, carry: Any, inputs: Any, reverse: bool) -> tuple[Any, Any]:
+def run_planned(
+    step: Callable, params: Any, carry: Any, inputs: Any, reverse: bool, choices: Choices
+) -> tuple[Any, Any]:
     """``lax.scan`` of the step, planned; the same values and reverse-mode gradients."""
     if jax.tree.leaves(inputs)[0].shape[0] == 0:
         return run_plain(step, params, carry, inputs, reverse)
-    program = Program(step, params, carry, inputs, reverse)
+    program = Program(step, params, carry, inputs, reverse, choices)
     if program.has_effects:
         # Prints and callbacks keep the order that they were written in.
         return run_plain(step, params, carry, inputs, reverse)
@@ -44,55 +47,77 @@ def run_plain(step: Callable, params: Any, carry: Any, inputs: Any, reverse: boo
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _run(program: Program, params: list, carry: list, inputs: list) -> tuple[list, list]:
-    return _run_plan(program.plan, program.reverse, params, carry, inputs)
+    return _run_plan(program.plan, program.choices, program.reverse, params, carry, inputs)
 
 
 def _run_forward(program: Program, params: list, carry: list, inputs: list) -> tuple[tuple[list, list], tuple]:
-    carry, outputs = _run_plan(program.saving_plan, program.reverse, params, carry, inputs)
-    count = len(program.body.outputs)
-    return (carry, outputs[:count]), (params, inputs, outputs[count:])
+    plan = program.saving_plan
+    new_carry, outputs = _run_plan(plan, program.choices, program.reverse, params, carry, inputs)
+    stacked = {v: value for v, value in zip(plan.outputs, outputs, strict=True) if isinstance(v, Var)}
+    saved = [stacked[v] for v in program.gradient.saved]
+    return (new_carry, outputs[: len(program.body.outputs)]), (params, carry, inputs, saved)
 
 
 def _run_backward(program: Program, residuals: tuple, cotangents: tuple) -> tuple[list, list, list]:
-    params, inputs, saved = residuals
+    params, carry, inputs, saved = residuals
     d_carry, d_outputs = cotangents
-    body, gradient = program.body, program.gradient
+    body, gradient, choices = program.body, program.gradient, program.choices
+    kept = dict(zip(gradient.saved, saved, strict=True))
+    # The carry before a step is the new carry of the step before it, which the reverse loop comes to next.
+    ahead = {v: (kept[gradient.one_later[v]], c) for v, c in zip(body.carry, carry) if v in gradient.one_later}
     frontier = gradient.frontier_values(params)
-    parameter = dict(zip(body.params, params, strict=True))
     stacked = [*saved, *inputs, *(d_outputs[i] for i in gradient.outputs)]
     zeros = lambda v: zeros_like_varying(accumulator(v), stacked)
 
-    def run_chunk(state: tuple, inputs: list) -> tuple[tuple, list]:
-        carry, sums, contractions = state
-        carry, outputs = run_stages(gradient.plan, frontier, carry, inputs, not program.reverse)
-        d_summed, d_inputs, d_products, moving = gradient.split_outputs(outputs)
+    def run_chunk(state: tuple, inputs: list, following: list) -> tuple[tuple, list]:
+        carry, sums, totals = state
+        values = dict(zip(gradient.saved, inputs, strict=False))
+        for v, value in zip(ahead, following, strict=True):
+            values[v] = next_in_loop(values[gradient.one_later[v]], value, not program.reverse)
+        inputs = [*(values[v] for v in gradient.recalled), *inputs[len(saved) :]]
+        carry, outputs = run_stages(gradient.plan, choices, frontier, carry, inputs, not program.reverse)
+        d_summed, d_inputs, contracted, moving = gradient.split_outputs(outputs)
         sums = [a + d.astype(a.dtype).sum(0) for a, d in zip(sums, d_summed, strict=True)]
-        contractions = [
-            a + p.parameter_gradient(m, parameter[p.parameter], d).astype(a.dtype)
-            for a, p, m, d in zip(contractions, gradient.products, moving, d_products, strict=True)
+        rest = iter(moving)
+        totals = [
+            a + c.chunk([next(rest) for _ in c.products], d, choices.transpose_apart).astype(a.dtype)
+            for a, c, d in zip(totals, gradient.contractions, contracted, strict=True)
         ]
-        return (carry, sums, contractions), d_inputs
+        return (carry, sums, totals), d_inputs
 
     state = (
         [d_carry[i] for i in gradient.carry] + [zeros(v) for v in gradient.accumulated],
         [zeros(v) for v in gradient.summed],
-        [zeros(p.parameter) for p in gradient.products],
+        [zeros_like_varying(contraction.start, stacked) for contraction in gradient.contractions],
     )
-    chunk = chunk_length(inputs[0].shape[0], gradient.plan.bytes_per_step)
-    (carry, sums, contractions), d_inputs = in_chunks(run_chunk, state, stacked, chunk, not program.reverse)
+    chunk = choices.chunk_length(inputs[0].shape[0], gradient.plan.bytes_per_step)
+    (carry, sums, totals), d_inputs = in_chunks(
+        run_chunk, state, stacked, chunk, not program.reverse, list(ahead.values())
+    )
     d_carry, accumulated = carry[: len(gradient.carry)], carry[len(gradient.carry) :]
-    totals: dict = {}
+    gradients: dict = {}
     parts = [*zip(gradient.accumulated, accumulated), *zip(gradient.summed, sums)]
-    for v, part in [*parts, *zip((p.parameter for p in gradient.products), contractions, strict=True)]:
-        totals[v] = totals[v] + part if v in totals else part
+    for contraction, total in zip(gradient.contractions, totals, strict=True):
+        parts += zip(contraction.parameters, contraction.gradients(total), strict=True)
+    for v, part in parts:
+        gradients[v] = gradients[v] + part if v in gradients else part
     return (
-        [totals[v].astype(aval(v).dtype) if v in totals else None for v in body.params],
+        [gradients[v].astype(aval(v).dtype) if v in gradients else None for v in body.params],
         _place(d_carry, gradient.carry, len(body.carry)),
         _place(d_inputs, gradient.inputs, len(body.inputs)),
     )
 
 
 _run.defvjp(_run_forward, _run_backward)
+
+
+def _packs(values: Sequence[Var], pack_below: int) -> list[list[int]]:
+    """Positions of the values, those that may lie side by side together."""
+    groups: dict[Any, list[int]] = {}
+    for index, v in enumerate(values):
+        small = aval(v).ndim > 0 and bytes_of(v) <= pack_below
+        groups.setdefault((aval(v).shape[:-1], aval(v).dtype) if small else index, []).append(index)
+    return list(groups.values())
 
 
 def _place(values: Sequence[Any], positions: Sequence[int], count: int) -> list[Any]:
@@ -102,12 +127,17 @@ def _place(values: Sequence[Any], positions: Sequence[int], count: int) -> list[
     return placed
 
 
-def _run_plan(plan: Plan, reverse: bool, params: list, carry: list, inputs: list) -> tuple[list, list]:
-    run_chunk = lambda carry, inputs: run_stages(plan, params, carry, inputs, reverse)
-    return in_chunks(run_chunk, carry, inputs, chunk_length(inputs[0].shape[0], plan.bytes_per_step), reverse)
+def _run_plan(
+    plan: Plan, choices: Choices, reverse: bool, params: list, carry: list, inputs: list
+) -> tuple[list, list]:
+    run_chunk = lambda carry, inputs, _: run_stages(plan, choices, params, carry, inputs, reverse)
+    length = choices.chunk_length(inputs[0].shape[0], plan.bytes_per_step)
+    return in_chunks(run_chunk, carry, inputs, length, reverse)
 
 
-def run_stages(plan: Plan, params: list, carry: list, inputs: list, reverse: bool) -> tuple[list, list]:
+def run_stages(
+    plan: Plan, choices: Choices, params: list, carry: list, inputs: list, reverse: bool
+) -> tuple[list, list]:
     """One chunk of time: all steps of ``before`` at once, the loop, all steps of ``after`` at once."""
     step, time_steps = plan.step, inputs[0].shape[0]
     fixed = step.environment(params)
@@ -123,17 +153,23 @@ def run_stages(plan: Plan, params: list, carry: list, inputs: list, reverse: boo
             values = jax.vmap(one_step, axis_size=time_steps)([stacked[v] for v in reads])
             stacked.update(zip(results, values, strict=True))
 
+    packs = _packs(plan.loop_inputs, choices.pack_below)
+
     def loop_step(carry: list, values: list) -> tuple[list, list]:
         environment = {**fixed, **dict(zip(step.carry, carry, strict=True))}
-        environment.update(zip(plan.loop_inputs, values, strict=True))
+        for pack, value in zip(packs, values, strict=True):
+            members = [plan.loop_inputs[i] for i in pack]
+            sizes = [aval(v).shape[-1] for v in members] if len(pack) > 1 else []
+            environment.update(zip(members, lax.split(value, sizes, value.ndim - 1) if sizes else [value]))
         evaluate(plan.loop, environment)
         new_carry = [typed_like(read(environment, v), c) for v, c in zip(step.new_carry, carry, strict=True)]
         return new_carry, [environment[v] for v in plan.emitted]
 
     stage(plan.before, step.inputs, plan.before_results)
     if step.carry or plan.loop:
-        values = [stacked[v] for v in plan.loop_inputs]
-        loop = scan_fetching_ahead if values and on_cpu() else lax.scan
+        values = [[stacked[plan.loop_inputs[i]] for i in pack] for pack in packs]
+        values = [jnp.concatenate(pack, -1) if len(pack) > 1 else pack[0] for pack in values]
+        loop = scan_fetching_ahead if values and choices.fetch_ahead else lax.scan
         carry, emitted = loop(loop_step, carry, values, length=time_steps, reverse=reverse)
         stacked.update(zip(plan.emitted, emitted, strict=True))
     stage(plan.after, plan.after_inputs, plan.after_results)

@@ -1,0 +1,92 @@
+"""What depends on the machine, in one place: choices that win on a CPU and might lose on an accelerator.
+
+Each was measured on its own (``seqjax bench``), and no choice changes a result beyond rounding: the tests run with
+every one of them forced on and off.
+"""
+
+import contextlib
+import dataclasses
+import math
+from collections.abc import Generator
+
+import jax
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Choices:
+    """How a plan is run.
+
+    Attributes:
+        chunk_bytes: how much the steps of one chunk of time may hand from stage to stage, so that it stays in the
+            cache; ``None`` takes all steps at once, for the largest products.
+        shortest: the least number of steps in a chunk: less makes small products of large ones.
+        longest: the largest number of steps in a chunk.
+        fetch_ahead: loops fetch the inputs of the next step; see :func:`seqjax.engine.chunks.scan_fetching_ahead`.
+        pack_below: values of at most this many bytes are laid side by side before a loop that reads them, as each read
+            then costs more for being a read than for what it reads.
+        transpose_apart: transpose operands before a contraction over time, not in it.
+        batch_blocks: sums over time and batch are kept apart for so many blocks of the batch until the end.
+        keep_below: up to this many bytes of a whole sequence the backward pass is given all that it would otherwise
+            compute again.
+        recompute_below: beyond that, products of at most so many operations for each byte of their result are computed
+            again rather than kept.
+    """
+
+    chunk_bytes: int | None = None
+    shortest: int = 8
+    longest: int = 128
+    fetch_ahead: bool = False
+    pack_below: int = 0
+    transpose_apart: bool = False
+    batch_blocks: int = 1
+    keep_below: float = math.inf
+    recompute_below: float = 0.0
+
+    def chunk_length(self, time_steps: int, bytes_per_step: int) -> int:
+        """How many steps to take at once, from the bytes that one step hands from stage to stage.
+
+        A length that divides the number of steps is preferred, if there is one near: what is left over costs a second
+        copy of the loop in the compiled program.
+        """
+        if self.chunk_bytes is None:
+            return time_steps
+        wanted = min(max(self.chunk_bytes // max(bytes_per_step, 1), self.shortest), self.longest)
+        if time_steps <= 1.5 * wanted:
+            return time_steps
+        for length in range(wanted, wanted // 2, -1):
+            if time_steps % length == 0:
+                return length
+        return wanted
+
+
+_forced: list[Choices] = []
+
+
+def choices() -> Choices:
+    """The choices for the platform that programs are traced for."""
+    if _forced:
+        return _forced[-1]
+    if jax.default_backend() != "cpu":
+        return Choices()
+    # Beyond 32 MiB the C library maps fresh memory for every call, and the faults of its first use cost more than many
+    # a product. The batch may be split over the devices; inside a shard_map it has been split already.
+    inside_shard_map = bool(jax.sharding.get_abstract_mesh().manual_axes)
+    return Choices(
+        chunk_bytes=6 * 2**20,
+        fetch_ahead=True,
+        pack_below=2048,
+        transpose_apart=True,
+        batch_blocks=1 if inside_shard_map else jax.device_count(),
+        keep_below=32 * 2**20,
+        recompute_below=80.0,
+    )
+
+
+@contextlib.contextmanager
+def force(forced: Choices) -> Generator[None]:
+    """Trace with these choices, whatever the platform."""
+    _forced.append(forced)
+    try:
+        yield
+    finally:
+        _forced.pop()
