@@ -22,15 +22,29 @@ if TYPE_CHECKING:
     from seqjax import losses as losses
     from seqjax import nn as nn
     from seqjax import optim as optim
+    from seqjax import parallel as parallel
     from seqjax import train as train
     from seqjax.cells import Cell as Cell
     from seqjax.engine import explain as explain
     from seqjax.engine import scan as scan
 
-_MODULES = ("cells", "data", "decoding", "losses", "nn", "optim", "train")
+_MODULES = ("cells", "data", "decoding", "losses", "nn", "optim", "parallel", "train")
 _NAMES = {"Cell": "seqjax.cells", "explain": "seqjax.engine", "scan": "seqjax.engine"}
 
-__all__ = ["Cell", "__version__", "cells", "data", "decoding", "explain", "losses", "nn", "optim", "scan", "train"]
+__all__ = [
+    "Cell",
+    "__version__",
+    "cells",
+    "data",
+    "decoding",
+    "explain",
+    "losses",
+    "nn",
+    "optim",
+    "parallel",
+    "scan",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -171,6 +171,12 @@ class TestErrors:
                 "optimizer.clip.value=1",
                 "optimizer.clip - give only one of global_norm, value and adaptive (got global_norm: 1.0, value: 1.0)",
             ),
+            ("train.devices=0", "train.devices - must be greater than 0 (got 0)"),
+            (
+                "train.devices=3",
+                "the configuration - data.batch_size=16 cannot be split over train.devices=3; make it a multiple of 3, "
+                "such as 18, or change train.devices",
+            ),
             ("train.steps", "train.steps - an override needs '=' and a value, as in model.hidden_size=512"),
             ("=3", "=3 - an override starts with a dotted key, as in model.hidden_size=512"),
             ("train.=3", "train.=3 - an override starts with a dotted key, as in model.hidden_size=512"),

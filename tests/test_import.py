@@ -19,7 +19,7 @@ def test_importing_the_package_imports_no_jax():
     "statement",
     [
         "import seqjax; seqjax.scan, seqjax.explain, seqjax.cells.LSTM",
-        "import seqjax.losses, seqjax.decoding, seqjax.data",
+        "import seqjax.losses, seqjax.decoding, seqjax.data, seqjax.parallel",
         "import jax, seqjax\n"
         "cell = seqjax.cells.LSTM(input_size=2, hidden_size=3)\n"
         "params, inputs = cell.init(jax.random.key(0)), jax.numpy.ones((4, 2))\n"

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from seqjax.data import TextConfig
+from seqjax.errors import ConfigError
 from seqjax.optim import OptimizerConfig
 
 
@@ -46,6 +47,7 @@ class TrainConfig:
         log_every: updates between two rows of the metrics file.
         mode: how time runs, as for ``seqjax.scan``.
         checkpoint_time: recomputation over time, as ``checkpoint`` of ``seqjax.scan``.
+        devices: the batch is split over so many; on a CPU of several cores 2 or more can be faster.
         compilation_cache: a directory where compiled programs are kept between runs.
         tensorboard: also write TensorBoard events; ``null`` writes them where tensorboardX is installed.
     """
@@ -57,6 +59,7 @@ class TrainConfig:
     log_every: Annotated[int, Field(gt=0)] = 10
     mode: Literal["auto", "lax"] = "auto"
     checkpoint_time: Literal["sqrt"] | Annotated[int, Field(gt=0)] | None = None
+    devices: Annotated[int, Field(gt=0)] = 1
     compilation_cache: str | None = None
     tensorboard: bool | None = None
 
@@ -102,3 +105,11 @@ class ExperimentConfig:
     train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
     sample: SampleConfig = dataclasses.field(default_factory=SampleConfig)
     schema_version: Literal[1] = 1
+
+    def __post_init__(self) -> None:
+        batch_size, devices = self.data.batch_size, self.train.devices
+        if batch_size % devices:
+            raise ConfigError(
+                f"data.batch_size={batch_size} cannot be split over train.devices={devices}; make it a multiple of "
+                f"{devices}, such as {-(-batch_size // devices) * devices}, or change train.devices"
+            )

@@ -103,6 +103,7 @@ def build_learner(config: ExperimentConfig, vocabulary_size: int) -> Learner:
         optimizer(config.optimizer, config.train.steps),
         batch_size=config.data.batch_size,
         allowed_failures=config.optimizer.skip_nonfinite,
+        devices=config.train.devices,
     )
 
 
@@ -133,7 +134,7 @@ def heldout_bits(experiment: Experiment, state: TrainState, at_batch: Callable[[
     for number, batch in enumerate(batches):
         at_batch(number, len(batches))
         if carry is None or batch.fresh:
-            carry = jax.tree.map(jax.numpy.copy, learner.initial_carry(state.parameters))
+            carry = learner.initial_carry(state.parameters)
         carry, nats = learner.evaluate(state, carry, batch.inputs, batch.targets, batch.mask)
         sums.append(nats)
     # Summed on the host in double precision, and fetched once.

@@ -8,9 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
+from jax.sharding import NamedSharding, PartitionSpec
 
 from seqjax.losses import cross_entropy, mean_cross_entropy
 from seqjax.nn import LanguageModel
+from seqjax.parallel import batch_mesh, replicate, split_batch
 
 
 class Totals(NamedTuple):
@@ -51,6 +53,10 @@ class Learner:
         optimizer: the Optax chain.
         batch_size: number of streams.
         allowed_failures: how many batches in a row may have a loss or gradient that is not finite.
+        devices: how many the batch is split over; the rest of the state lies on each.
+
+    Raises:
+        ValueError: if there are fewer devices, or the batch cannot be split over them.
     """
 
     def __init__(
@@ -60,6 +66,7 @@ class Learner:
         *,
         batch_size: int,
         allowed_failures: int = 0,
+        devices: int = 1,
     ) -> None:
         self._optimizer = optimizer
         self._batch_size = batch_size
@@ -70,8 +77,25 @@ class Learner:
         }
         self._graphs = {training: nnx.split(view, nnx.Param, ...) for training, view in views.items()}
         _, self._initial_parameters, self._initial_variables = self._graphs[True]
-        self._update = jax.jit(self._update_step, donate_argnums=0)
-        self._evaluate = jax.jit(self._evaluation_step, donate_argnums=2)
+        self._mesh = None if devices == 1 else batch_mesh(devices)
+        # Left to itself, the compiler may lay out a state otherwise than the one before, and compile a second time.
+        whole, split, state = None, None, None
+        if self._mesh is not None:
+            whole = NamedSharding(self._mesh, PartitionSpec())
+            split = NamedSharding(self._mesh, PartitionSpec("batch"))
+            state = TrainState._make([whole] * len(TrainState._fields))._replace(carry=split)
+        self._update = jax.jit(
+            self._update_step,
+            donate_argnums=0,
+            in_shardings=(state, split, split, whole),
+            out_shardings=(state, whole),
+        )
+        self._evaluate = jax.jit(
+            self._evaluation_step,
+            donate_argnums=2,
+            in_shardings=(whole, whole, split, split, split, split),
+            out_shardings=(split, whole),
+        )
 
     def initial_state(self) -> TrainState:
         """The state before the first update."""
@@ -82,19 +106,25 @@ class Learner:
             parameters=parameters,
             variables=_by_name(self._initial_variables),
             optimizer=self._optimizer.init(parameters),
-            carry=self.initial_carry(parameters),
+            carry=self._carry(parameters),
             totals=_no_totals(),
             failures=zero,
             failed_at=zero,
         )
         # Updates take the state's buffers over, so no two leaves may share one.
-        return jax.tree.map(functools.partial(jnp.array, copy=True), state)
+        return self.placed(_copied(state))
 
     def initial_carry(self, parameters: dict[str, jax.Array]) -> Any:
-        """The carry before the first token of a text."""
-        return self._module(parameters, _by_name(self._initial_variables), training=False).initial_carry(
-            self._batch_size
-        )
+        """The carry before the first token of a text; its buffers are its own, for an evaluation takes them over."""
+        carry = _copied(self._carry(parameters))
+        return carry if self._mesh is None else split_batch(carry, self._mesh, axis=0)
+
+    def placed(self, state: TrainState) -> TrainState:
+        """The state where updates expect it: its carry split over the devices, the rest on each."""
+        if self._mesh is None:
+            return state
+        carry = split_batch(state.carry, self._mesh, axis=0)
+        return replicate(state._replace(carry=None), self._mesh)._replace(carry=carry)
 
     def update(self, state: TrainState, inputs: np.ndarray, targets: np.ndarray, fresh: bool) -> Any:
         """One update from one batch ``[batch, time]``: the next state, and the batch's loss in nats per token.
@@ -108,12 +138,19 @@ class Learner:
         return self._evaluate(state.parameters, state.variables, carry, inputs, targets, mask)
 
     def model(self, state: TrainState) -> LanguageModel:
-        """The module with the state's values, without dropout."""
-        return self._module(state.parameters, state.variables, training=False)
+        """The module with the state's values on one device, without dropout."""
+        parameters, variables = state.parameters, state.variables
+        if self._mesh is not None:
+            parameters, variables = jax.device_put((parameters, variables), self._mesh.devices.flat[0])
+        return self._module(parameters, variables, training=False)
 
     def parameter_count(self) -> int:
         """Number of trained numbers."""
         return sum(leaf.size for leaf in jax.tree.leaves(self._initial_parameters))
+
+    def _carry(self, parameters: dict[str, jax.Array]) -> Any:
+        module = self._module(parameters, _by_name(self._initial_variables), training=False)
+        return module.initial_carry(self._batch_size)
 
     def _module(self, parameters: dict[str, jax.Array], variables: dict[str, jax.Array], training: bool) -> Any:
         graph, parameter_tree, variable_tree = self._graphs[training]
@@ -135,7 +172,7 @@ class Learner:
         updates, optimizer = self._optimizer.update(gradients, state.optimizer, state.parameters)
         parameters = cast("dict[str, jax.Array]", optax.apply_updates(state.parameters, updates))
         # A carry that is not finite would spoil every batch to come, even where the update is skipped.
-        carry = jax.tree.map(functools.partial(jnp.where, finite), carry, self.initial_carry(state.parameters))
+        carry = jax.tree.map(functools.partial(jnp.where, finite), carry, self._carry(state.parameters))
         step = state.step + 1
         failures = jnp.where(finite, 0, state.failures + 1)
         failed = (failures > self._allowed_failures) & (state.failed_at == 0)
@@ -194,6 +231,10 @@ def from_arrays(like: TrainState, arrays: dict[str, np.ndarray]) -> TrainState:
 def _no_totals() -> Totals:
     # Each leaf has a buffer of its own, for updates take them over.
     return Totals(jnp.zeros([]), jnp.zeros([], jnp.int32), jnp.zeros([]), jnp.zeros([], jnp.int32))
+
+
+def _copied(tree: Any) -> Any:
+    return jax.tree.map(functools.partial(jnp.array, copy=True), tree)
 
 
 def _plain(leaf: jax.Array) -> jax.Array:

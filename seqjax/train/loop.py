@@ -64,7 +64,7 @@ class Trainer:
         self._run_directory = run_directory
         self._step = self._reported = 0
         if restored is not None:
-            self.state = from_arrays(self.state, restored.arrays)
+            self.state = experiment.learner.placed(from_arrays(self.state, restored.arrays))
             self.clock = Clock(**restored.record["clock"])
             self.value = restored.record["value"]
             self._step, self._reported = restored.record["position"], restored.record["reported"]
@@ -155,7 +155,7 @@ class Trainer:
         self._rows.append(row)
         self._timing.append({"step": self._step, "seconds": self._count_seconds(), f"{unit}s_per_second": rate})
         self._events.append({name: value for name, value in row.items() if value is not None})
-        self.state = without_totals(self.state)
+        self.state = self.experiment.learner.placed(without_totals(self.state))
         self._reported = self._step
         shown.row(row_text(row, unit), rate, important=evaluated)
         self._restart_mark()

@@ -22,13 +22,15 @@ def print_header(experiment: Experiment) -> None:
     """Say what is trained, on what, and what it has to get below."""
     config, corpus, unit = experiment.config, experiment.corpus, experiment.unit
     model, steps, data = config.model, config.train.steps, config.data
+    platform, number = jax.devices()[0].platform, config.train.devices
+    devices = platform if number == 1 else f"{number} devices ({platform})"
     layers = "1 layer" if model.num_layers == 1 else f"{model.num_layers} layers"
     passes = steps / experiment.streams.batches_per_epoch
     train, heldout = experiment.streams.tokens.size, sum(int(batch.mask.sum()) for batch in experiment.heldout) + 1
     bits = ", ".join(f"{name} {value:.3f}" for name, value in experiment.baselines.items())
     print(
         f"{config.name}: {model.cell}, {layers} of {model.hidden_size} units, "
-        f"{experiment.learner.parameter_count():,} parameters, on {jax.devices()[0].platform}\n"
+        f"{experiment.learner.parameter_count():,} parameters, on {devices}\n"
         f"text: {corpus.name}, {train:,} {unit}s to train on, {heldout:,} held out, "
         f"vocabulary of {experiment.vocabulary.size}\n"
         f"baselines in bits per {unit} of the held-out text: {bits}\n"

@@ -7,6 +7,7 @@ sample.txt        what the model writes         summary.json     the result agai
 tensorboard/      events (with tensorboardX)
 """
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ import jax
 from seqjax.config import ExperimentConfig, config_from_dict, config_to_dict, config_to_yaml, load_config
 from seqjax.data import Vocabulary, vocabulary_from_json
 from seqjax.errors import CheckpointError, ConfigError, DataError
+from seqjax.parallel import batch_mesh
 from seqjax.train.checkpoints import Checkpoints, saved_steps
 from seqjax.train.experiment import build, build_learner, encode_prompt, heldout_bits, sample_text
 from seqjax.train.files import write_atomically
@@ -58,7 +60,7 @@ def run(config: ExperimentConfig, run_dir: str | Path) -> Path:
             "or choose another directory"
         )
     config = _with_absolute_source(config)
-    _use_compilation_cache(config)
+    _prepare_jax(config)
     experiment = build(config)
     encode_prompt(experiment.vocabulary, config.sample.prompt)
     try:
@@ -95,7 +97,7 @@ def resume(run_dir: str | Path, overrides: Sequence[str] = ()) -> Path:
     before, vocabulary = _read_run(run_dir)
     config = _with_absolute_source(load_config(run_dir / "config.yaml", overrides))
     _check_changes(config_to_dict(before), config_to_dict(config))
-    _use_compilation_cache(config)
+    _prepare_jax(config)
     experiment = build(config, vocabulary)
     encode_prompt(experiment.vocabulary, config.sample.prompt)
     with Checkpoints(run_dir / "checkpoints", keep=config.train.keep_checkpoints) as checkpoints:
@@ -132,7 +134,8 @@ def evaluate(run_dir: str | Path, step: int | None = None) -> dict[str, Any]:
         DataError: if the text is missing or has characters that the vocabulary does not have.
     """
     config, vocabulary = _read_run(Path(run_dir))
-    _use_compilation_cache(config)
+    config = _on_one_device(config)
+    _prepare_jax(config)
     experiment = build(config, vocabulary)
     state, step = _restored(experiment.learner, Path(run_dir), step)
     value = heldout_bits(experiment, state, lambda number, batches: None)
@@ -172,7 +175,8 @@ def sample(
     values["sample"] |= {name: value for name, value in given.items() if value is not None}
     wanted = config_from_dict(values).sample
     encode_prompt(vocabulary, wanted.prompt)
-    _use_compilation_cache(config)
+    config = _on_one_device(config)
+    _prepare_jax(config)
     learner = build_learner(config, vocabulary.size)
     state, _ = _restored(learner, Path(run_dir), step)
     return sample_text(learner.model(state), vocabulary, wanted, config.seed if seed is None else seed)
@@ -225,7 +229,27 @@ def _differences(
             yield f"{prefix}{key}", old, new
 
 
-def _use_compilation_cache(config: ExperimentConfig) -> None:
+def _on_one_device(config: ExperimentConfig) -> ExperimentConfig:
+    """What was trained on many devices can be looked at on a machine with one."""
+    return dataclasses.replace(config, train=dataclasses.replace(config.train, devices=1))
+
+
+def _prepare_jax(config: ExperimentConfig) -> None:
+    """Set what has to be set before JAX is first used, and what has to be before it compiles.
+
+    Raises:
+        ConfigError: if there are fewer devices than asked for.
+    """
+    devices = config.train.devices
+    if devices > 1:
+        if devices > jax.config.values["jax_num_cpu_devices"]:
+            # JAX refuses once it is in use; whether it has enough devices then is seen below.
+            with contextlib.suppress(RuntimeError):
+                jax.config.update("jax_num_cpu_devices", devices)
+        try:
+            batch_mesh(devices)
+        except ValueError as error:
+            raise ConfigError(f"train.devices - {error}") from None
     if config.train.compilation_cache is not None:
         jax.config.update(
             "jax_compilation_cache_dir", str(Path(config.train.compilation_cache).expanduser().absolute())

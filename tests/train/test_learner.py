@@ -8,10 +8,10 @@ import pytest
 from flax import nnx
 
 from seqjax.cells import LSTM
-from seqjax.losses import mean_cross_entropy
+from seqjax.losses import cross_entropy, mean_cross_entropy
 from seqjax.nn import LanguageModel
 from seqjax.optim import skipped_in_a_row, skipped_updates
-from seqjax.train.learner import Learner, from_arrays, to_arrays
+from seqjax.train.learner import Learner, from_arrays, to_arrays, without_totals
 
 TOKENS = np.random.default_rng(0).integers(0, 5, (2, 13)).astype(np.int32)
 FIRST, SECOND = (TOKENS[:, :6], TOKENS[:, 1:7]), (TOKENS[:, 6:12], TOKENS[:, 7:13])
@@ -101,12 +101,46 @@ def test_arrays_restore_the_state_with_its_random_keys():
     assert losses[0] == losses[1] != losses[2]
 
 
-def test_updates_compile_once(learner, compilations):
+@pytest.mark.parametrize("devices", [1, 2])
+def test_updates_compile_once(learner, learner_of_two_devices, devices, compilations):
+    learner = learner if devices == 1 else learner_of_two_devices
     state, _ = learner.update(learner.initial_state(), *FIRST, True)
-    state, _ = learner.update(state, *SECOND, False)
-    state = from_arrays(state, to_arrays(state))
-    state, _ = learner.update(state, *SECOND, False)
+    state = learner.placed(without_totals(state))
+    state = learner.placed(from_arrays(state, to_arrays(state)))
     compilations()
     for _ in range(3):
         state, _ = learner.update(state, *SECOND, False)
     assert compilations() == 0
+
+
+@pytest.fixture(scope="module")
+def learner_of_two_devices():
+    return Learner(language_model(dropout=0.5), optax.adam(0.1), batch_size=2, devices=2)
+
+
+def test_two_devices_learn_what_one_does(learner_of_two_devices):
+    one = Learner(language_model(dropout=0.5), optax.adam(0.1), batch_size=2)
+    states, losses = [], []
+    for each in (one, learner_of_two_devices):
+        state, first = each.update(each.initial_state(), *FIRST, True)
+        state, second = each.update(state, *SECOND, False)
+        states.append(to_arrays(state))
+        losses.append((float(first), float(second)))
+    assert losses[1] == pytest.approx(losses[0], rel=1e-6)
+    for name, array in states[0].items():
+        np.testing.assert_allclose(states[1][name], array, rtol=1e-4, atol=1e-6, err_msg=name)
+    assert {shard.data.shape[0] for leaf in jax.tree.leaves(state.carry) for shard in leaf.addressable_shards} == {1}
+    assert all(leaf.is_fully_replicated for leaf in jax.tree.leaves(state._replace(carry=None)))
+
+
+def test_two_devices_evaluate_as_one_does(learner_of_two_devices):
+    state = learner_of_two_devices.initial_state()
+    mask = np.arange(12).reshape(2, 6) < 10
+    carry, nats = learner_of_two_devices.evaluate(
+        state, learner_of_two_devices.initial_carry(state.parameters), *FIRST, mask
+    )
+    model = language_model(dropout=0.5)
+    model.eval()
+    expected_carry, logits = model(FIRST[0])
+    assert float(nats) == pytest.approx(float(jnp.sum(cross_entropy(logits, FIRST[1], mask))), rel=1e-6)
+    jax.tree.map(lambda leaf, expected: np.testing.assert_allclose(leaf, expected, rtol=1e-6), carry, expected_carry)

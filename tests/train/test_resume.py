@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from seqjax import train
@@ -53,6 +54,44 @@ def test_a_killed_run_ends_as_an_unbroken_one(finished, tmp_path):
     train.resume(run_dir)
     assert [row["step"] for row in rows(run_dir)] == [4, 8, 9, 12, 16, 18, 20, 24]
     assert_same_end(run_dir, finished, 24)
+
+
+@pytest.fixture(scope="module")
+def finished_on_two_devices(config, tmp_path_factory) -> Path:
+    return train.run(changed(config, "train", devices=2), tmp_path_factory.mktemp("runs") / "two-devices")
+
+
+def test_a_run_killed_on_two_devices_ends_as_an_unbroken_one(finished_on_two_devices, tmp_path):
+    """Nothing but the config tells the process that is killed how many devices to make of the CPU."""
+    run_dir = tmp_path / "run"
+    process = subprocess.run(
+        [sys.executable, "-c", KILLED, str(finished_on_two_devices / "config.yaml"), str(run_dir), "21"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == -signal.SIGKILL, process.stderr
+    assert "parameters, on 2 devices (cpu)\n" in process.stdout
+    train.resume(run_dir)
+    assert_same_end(run_dir, finished_on_two_devices, 24)
+
+
+def test_two_devices_end_as_one_does_but_for_rounding(finished, finished_on_two_devices):
+    expected, arrays = saved_arrays(finished, 24), saved_arrays(finished_on_two_devices, 24)
+    assert arrays.keys() == expected.keys()
+    for name, array in expected.items():
+        np.testing.assert_allclose(arrays[name], array, rtol=1e-3, atol=1e-4, err_msg=name)
+    for row, expected_row in zip(rows(finished_on_two_devices), rows(finished), strict=True):
+        assert row == pytest.approx(expected_row, rel=1e-3)
+    assert train.evaluate(finished_on_two_devices)["value"] == pytest.approx(
+        train.evaluate(finished)["value"], rel=1e-3
+    )
+
+
+def test_a_run_goes_on_with_another_number_of_devices(finished_on_two_devices, tmp_path):
+    run_dir = shutil.copytree(finished_on_two_devices, tmp_path / "run")
+    train.resume(run_dir, ["train.devices=1", "train.steps=26"])
+    assert rows(run_dir)[-1]["step"] == 26
 
 
 def raise_signal_at_batch(monkeypatch, number: signal.Signals, index: int) -> None:

@@ -56,6 +56,13 @@ def test_training_gets_below_the_unigram_baseline(config, tmp_path, capsys):
     assert (tmp_path / "run" / "sample.txt").read_text().strip() in printed
 
 
+def test_more_devices_than_there_are(config, tmp_path):
+    config = changed(changed(config, "data", batch_size=3), "train", devices=3)
+    with pytest.raises(ConfigError, match=r"train\.devices - got devices=3, but JAX has 2 .* before JAX is first used"):
+        train.run(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_evaluation_repeats_the_summary(finished):
     summary = json.loads((finished / "summary.json").read_text())
     result = train.evaluate(finished)
