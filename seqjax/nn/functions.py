@@ -1,6 +1,6 @@
 """The pure functions that the modules of this room call: layout, merging, padding. No parameters, no Flax."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from seqjax.engine.segments import keep_where, valid_steps
+from seqjax.engine.varying import same_variation
 
 Merge = str | Callable[[jax.Array, jax.Array], jax.Array]
 
@@ -68,6 +69,38 @@ def zero_padding(outputs: jax.Array, lengths: jax.Array) -> jax.Array:
 def add_residual(inputs: jax.Array, outputs: jax.Array) -> jax.Array:
     """A layer's outputs with its inputs added."""
     return inputs + outputs
+
+
+def types(tree: Any) -> tuple[Any, ...]:
+    """A tree's structure and its leaves' shapes and types: what trees must share to be stacked."""
+    leaves, structure = jax.tree.flatten(tree)
+    return structure, *((jnp.shape(leaf), jnp.result_type(leaf)) for leaf in leaves)
+
+
+def result_types(function: Callable[..., Any], *arguments: Any) -> tuple[Any, ...]:
+    """The types of a function's result, without computing it."""
+    return types(jax.eval_shape(function, *arguments))
+
+
+def stacked(trees: Sequence[Any]) -> Any:
+    """Trees of the same types as one tree, with a first axis over them."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+
+
+def unstacked(tree: Any, count: int) -> tuple[Any, ...]:
+    """The trees that :func:`stacked` put together."""
+    return tuple(jax.tree.map(lambda leaf, index=index: leaf[index], tree) for index in range(count))
+
+
+def over_layers(layer: Callable[..., Any], inputs: Any, layers: Any, options: Any) -> tuple[Any, Any]:
+    """``inputs, result = layer(inputs, layers[k], options[k])`` for every k, as one loop."""
+    inputs, layers = same_variation((inputs, layers))
+    return jax.lax.scan(lambda inputs, each: layer(inputs, *each), inputs, (layers, options))
+
+
+def choose(condition: Any, yes: jax.Array, no: jax.Array) -> jax.Array:
+    """One of two arrays, by a single boolean."""
+    return jnp.where(condition, yes, no)
 
 
 def one_hot(tokens: jax.Array, size: int, dtype: DTypeLike) -> jax.Array:

@@ -68,6 +68,7 @@ class LanguageModel(nnx.Module):
         mode: as for :func:`seqjax.scan`.
         checkpoint: as for :func:`seqjax.scan`.
         param_dtype: type of the parameters.
+        compile_once: as for :class:`Stacked`.
 
     Example:
         >>> import functools, jax.numpy as jnp, seqjax
@@ -95,6 +96,7 @@ class LanguageModel(nnx.Module):
         mode: Literal["auto", "lax"] = "auto",
         checkpoint: Literal["sqrt"] | int | None = None,
         param_dtype: DTypeLike = jnp.float32,
+        compile_once: bool = False,
     ) -> None:
         self.vocabulary_size = vocabulary_size
         self.embedding = Embedding(vocabulary_size, embedding_size, rngs=rngs, param_dtype=param_dtype)
@@ -110,6 +112,7 @@ class LanguageModel(nnx.Module):
             normalization=normalization,
             rngs=rngs,
             param_dtype=param_dtype,
+            compile_once=compile_once,
         )
         self.dropout = dropout_layer(dropout, rngs)
         self.head = LinearHead(self.layers.output_size, vocabulary_size, rngs=rngs, param_dtype=param_dtype)
