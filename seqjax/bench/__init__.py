@@ -11,10 +11,19 @@ if TYPE_CHECKING:
     from seqjax.bench.results import Report as Report
     from seqjax.bench.settings import Settings as Settings
     from seqjax.bench.settings import Shape as Shape
+    from seqjax.bench.streaming import StreamingReport as StreamingReport
+    from seqjax.bench.streaming import bench_streaming as bench_streaming
 
-__all__ = ["Report", "Settings", "Shape", "bench"]
+__all__ = ["Report", "Settings", "Shape", "StreamingReport", "bench", "bench_streaming"]
 
-_MODULES = {"bench": "measure", "Report": "results", "Settings": "settings", "Shape": "settings"}
+_MODULES = {
+    "bench": "measure",
+    "Report": "results",
+    "Settings": "settings",
+    "Shape": "settings",
+    "StreamingReport": "streaming",
+    "bench_streaming": "streaming",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -4,33 +4,46 @@ Loops are not unrolled: on a CPU, for an LSTM of 128 and 200 units, unrolling by
 by 8 took up to 1.7 times as long, at up to five times the compile time.
 """
 
+import dataclasses
 import importlib
 import os
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.sharding import PartitionSpec as P
 
+from seqjax.bench import split
 from seqjax.bench.programs import Model, Problem
 from seqjax.engine import scan
 
 
-def ours(problem: Problem, checkpoint: Any = None) -> Model:
-    """``seqjax.scan``."""
+def ours(problem: Problem, checkpoint: Any = None, split: bool = False) -> Model:
+    """``seqjax.scan``; the same program also where the batch is split."""
     forward = lambda params, inputs: scan(problem.cell, params, inputs, checkpoint=checkpoint)[1]
-    return Model(forward=forward, params=problem.params, inputs=problem.inputs)
+    return Model(forward=forward, params=problem.params, inputs=problem.inputs, split=split)
 
 
 def lax_scan(problem: Problem) -> Model:
     """``jax.lax.scan`` of our step."""
 
     def forward(params: Any, inputs: jax.Array) -> jax.Array:
-        carry = problem.cell.initial_carry((problem.shape.batch,), params=params)
+        carry = problem.cell.initial_carry(inputs.shape[1:2], params=params)
         return lax.scan(lambda carry, x: problem.cell(params, carry, x), carry, inputs)[1]
 
     return Model(forward=forward, params=problem.params, inputs=problem.inputs)
+
+
+def lax_split(problem: Problem) -> Model:
+    """:func:`lax_scan` on every device's part of the batch; the transpose of the split sums the gradients."""
+    plain = lax_scan(problem)
+    forward = jax.shard_map(
+        plain.forward, mesh=split.mesh(), in_specs=(P(), split.BATCH), out_specs=split.BATCH, check_vma=False
+    )
+    return dataclasses.replace(plain, forward=forward, split=True)
 
 
 def flax_nnx(problem: Problem) -> Model:
@@ -44,6 +57,19 @@ def flax_nnx_optimized(problem: Problem) -> Model:
 
 
 def _nnx(problem: Problem, kind: str) -> Model:
+    from flax import nnx
+
+    graph, state = nnx.split(nnx.RNN(nnx_cell(problem, kind), time_major=True, rngs=False))
+
+    def forward(state: Any, inputs: jax.Array) -> jax.Array:
+        layer = nnx.merge(graph, state)
+        return layer(inputs, initial_carry=layer.cell.initialize_carry(inputs.shape[1:], nnx.Rngs(0)))
+
+    return Model(forward=forward, params=state, inputs=problem.inputs)
+
+
+def nnx_cell(problem: Problem, kind: str) -> Any:
+    """A cell of flax with our parameters."""
     from flax import nnx
 
     shape, params = problem.shape, problem.params
@@ -60,13 +86,7 @@ def _nnx(problem: Problem, kind: str) -> Model:
         cell.dense_h.kernel[...] = jnp.asarray(params.recurrent_kernel)
         biased = cell.dense_h if kind == "OptimizedLSTMCell" else cell.dense_i
         biased.bias[...] = jnp.asarray(params.bias)
-    graph, state = nnx.split(nnx.RNN(cell, time_major=True, rngs=False))
-
-    def forward(state: Any, inputs: jax.Array) -> jax.Array:
-        layer = nnx.merge(graph, state)
-        return layer(inputs, initial_carry=layer.cell.initialize_carry(inputs.shape[1:], nnx.Rngs(0)))
-
-    return Model(forward=forward, params=state, inputs=problem.inputs)
+    return cell
 
 
 def haiku(problem: Problem) -> Model:
@@ -75,33 +95,40 @@ def haiku(problem: Problem) -> Model:
     Its GRU resets before the product, and its simple network has no tanh but relu: those two are not ours.
     """
     hk = importlib.import_module("haiku")
-    shape = problem.shape
-    kinds = {"LSTM": hk.LSTM, "GRU": hk.GRU, "Elman": lambda size: hk.VanillaRNN(size, double_bias=False)}
 
     def network(inputs: jax.Array) -> jax.Array:
-        core = kinds[problem.name](shape.hidden)
-        return hk.dynamic_unroll(core, inputs, core.initial_state(shape.batch))[0]
+        core = haiku_core(problem)
+        return hk.dynamic_unroll(core, inputs, core.initial_state(problem.shape.batch))[0]
 
+    forward, params = haiku_function(problem, network, jnp.asarray(problem.inputs))
+    return Model(forward=forward, params=params, inputs=problem.inputs, comparable=problem.name == "LSTM")
+
+
+def haiku_core(problem: Problem) -> Any:
+    """A core of haiku, to be made inside its ``transform``."""
+    hk = importlib.import_module("haiku")
+    kinds = {"LSTM": hk.LSTM, "GRU": hk.GRU, "Elman": lambda size: hk.VanillaRNN(size, double_bias=False)}
+    return kinds[problem.name](problem.shape.hidden)
+
+
+def haiku_function(problem: Problem, network: Callable[..., Any], *arguments: Any) -> tuple[Callable[..., Any], Any]:
+    """A network of one core as a pure function, and its parameters, which for an LSTM are ours."""
+    hk = importlib.import_module("haiku")
     transformed = hk.without_apply_rng(hk.transform(network))
-    params = transformed.init(jax.random.key(0), jnp.asarray(problem.inputs))
+    params = transformed.init(jax.random.key(0), *arguments)
     if problem.name == "LSTM":
         kernel = np.concatenate([problem.params.kernel, problem.params.recurrent_kernel])
         # It adds 1 to the forget gate in the step.
-        bias = problem.params.bias - np.repeat(np.array([0, 1, 0, 0], np.float32), shape.hidden)
+        bias = problem.params.bias - np.repeat(np.array([0, 1, 0, 0], np.float32), problem.shape.hidden)
         params = {"lstm/linear": {"w": _gates(kernel, "ifgo", "igfo"), "b": _gates(bias, "ifgo", "igfo")}}
-    return Model(forward=transformed.apply, params=params, inputs=problem.inputs, comparable=problem.name == "LSTM")
+    return transformed.apply, params
 
 
 def equinox(problem: Problem) -> Model:
     """``eqx.nn.LSTMCell`` or ``GRUCell``, vmapped over the batch, in ``lax.scan``."""
     eqx = importlib.import_module("equinox")
-    shape, ours = problem.shape, problem.params
-    cell = getattr(eqx.nn, f"{problem.name}Cell")(shape.inputs, shape.hidden, key=jax.random.key(0))
-    arrays, static = eqx.partition(cell, eqx.is_inexact_array)
-    names = {"weight_ih": ours.kernel.T, "weight_hh": ours.recurrent_kernel.T, "bias": ours.bias}
-    if problem.name == "GRU":
-        names["bias_n"] = ours.recurrent_bias
-    arrays = eqx.tree_at(lambda cell: [getattr(cell, name) for name in names], arrays, list(names.values()))
+    shape = problem.shape
+    arrays, static = eqx.partition(equinox_cell(problem), eqx.is_inexact_array)
     lstm = problem.name == "LSTM"
 
     def forward(arrays: Any, inputs: jax.Array) -> jax.Array:
@@ -115,6 +142,17 @@ def equinox(problem: Problem) -> Model:
         return lax.scan(body, (zeros, zeros) if lstm else zeros, inputs)[1]
 
     return Model(forward=forward, params=arrays, inputs=problem.inputs)
+
+
+def equinox_cell(problem: Problem) -> Any:
+    """A cell of equinox with our parameters."""
+    eqx = importlib.import_module("equinox")
+    ours, sizes = problem.params, (problem.shape.inputs, problem.shape.hidden)
+    cell = getattr(eqx.nn, f"{problem.name}Cell")(*sizes, key=jax.random.key(0))
+    names = {"weight_ih": ours.kernel.T, "weight_hh": ours.recurrent_kernel.T, "bias": ours.bias}
+    if problem.name == "GRU":
+        names["bias_n"] = ours.recurrent_bias
+    return eqx.tree_at(lambda cell: [getattr(cell, name) for name in names], cell, list(names.values()))
 
 
 def keras(problem: Problem) -> Model:

@@ -3,20 +3,25 @@
 import gc
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 import jax
 
-from seqjax.bench import jax_models
+from seqjax.bench import jax_models, split
 from seqjax.bench.flops import product_flops
 from seqjax.bench.machine import machine, matrix_rate
 from seqjax.bench.peers import PEERS
 from seqjax.bench.programs import Pass, Problem, Program, check_results, prepare
-from seqjax.bench.results import OURS, Measurement, Report, rows
+from seqjax.bench.results import OURS, SPLIT, Measurement, Report, rows
 from seqjax.bench.settings import Settings, Shape, parse_shape
 from seqjax.cells import registry
 
 Progress = Callable[[str], None]
+
+# OpenMP's threads go on spinning after a call, for 9 ms with the GNU library of torch's own builds, and would slow down
+# whoever comes next. After this pause everybody finds the machine at rest.
+PAUSE_SECONDS = 0.015
 
 
 def bench(
@@ -33,7 +38,7 @@ def bench(
 
     Example:
         >>> from seqjax.bench import Settings, bench
-        >>> settings = Settings(cells=["GRU"], shapes=["5,2,3,4"], passes=["forward"], peers=["lax"], rounds=2)
+        >>> settings = Settings(cells=["GRU"], shapes=["5,1,3,4"], passes=["forward"], peers=["lax"], rounds=2)
         >>> [row.name for row in bench(settings).measurements[0].rows]
         ['seqjax', 'lax']
     """
@@ -61,10 +66,16 @@ def _measure(
 ) -> Measurement:
     cell = registry()[cell_name](input_size=shape.inputs, hidden_size=shape.hidden)
     problem = Problem.make(cell, shape, pass_name)
-    builders: dict[str, Callable[[Problem], Any]] = {OURS: jax_models.ours}
-    for schedule in settings.checkpoints:
-        builders[f"{OURS} {schedule}"] = lambda problem, schedule=schedule: jax_models.ours(problem, schedule)
-    builders |= {name: PEERS[name].build for name in peers if PEERS[name].has(cell_name)}
+    not_split = split.why_not(shape.batch)
+    builders: dict[str, Callable[[Problem], Any]] = {}
+    for schedule in (None, *settings.checkpoints):
+        for name in (OURS,) if not_split else (OURS, SPLIT):
+            builders[name if schedule is None else f"{name} {schedule}"] = partial(
+                jax_models.ours, checkpoint=schedule, split=name == SPLIT
+            )
+    present = [name for name in peers if not (not_split and PEERS[name].split)]
+    builders |= {name: PEERS[name].build for name in present if PEERS[name].has(cell_name)}
+    compared_with = OURS if not_split else SPLIT
     rate = matrix_rate(settings.matrix_size)
     programs, failures = _programs(problem, builders, progress)
     times = _times(programs, settings.warmup, settings.rounds, failures, progress)
@@ -76,9 +87,11 @@ def _measure(
         pass_name=pass_name,
         product_flops=flops,
         matrix_rate=rate,
-        rows=tuple(rows(programs, times, flops, rate)),
+        compared_with=compared_with,
+        rows=tuple(rows(programs, times, flops, rate, compared_with)),
         failures=failures,
         without_cell=tuple(name for name in peers if not PEERS[name].has(cell_name)),
+        not_split=not_split,
     )
 
 
@@ -98,7 +111,7 @@ def _programs(
             results = program.results(program.run())
             check_results(problem, results, ours if program.comparable else None)
         except Exception as error:
-            failures[name] = _in_one_line(error)
+            failures[name] = in_one_line(error)
             continue
         programs[name] = program
         if name == OURS:
@@ -118,13 +131,14 @@ def _times(
             progress(f"round {number + 1} of {warmup + rounds}")
             names = list(times)
             for index in order(len(names), number):
+                time.sleep(PAUSE_SECONDS)
                 try:
                     start = time.perf_counter()
                     returned = programs[names[index]].run()
                     seconds = time.perf_counter() - start
                     del returned
                 except Exception as error:
-                    failures[names[index]] = _in_one_line(error)
+                    failures[names[index]] = in_one_line(error)
                     del times[names[index]]
                     continue
                 if number >= warmup:
@@ -147,6 +161,7 @@ def order(count: int, number: int) -> list[int]:
     return rotated[::-1] if count % 2 and number // count % 2 else rotated
 
 
-def _in_one_line(error: Exception) -> str:
+def in_one_line(error: Exception) -> str:
+    """Type and message of an error, shortened."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}"[:300] if text else type(error).__name__

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from seqjax.bench.results import OURS, Report
+from seqjax.bench.results import FASTEST, Report
 from seqjax.bench.settings import SHAPES
 
 # Okabe and Ito's colours, told apart by everybody; the markers say the same once more.
@@ -28,9 +28,9 @@ def draw(report: Report, path: Path) -> None:
     cells = list(dict.fromkeys(m.cell for m in report.measurements))
     passes = list(dict.fromkeys(m.pass_name for m in report.measurements))
     shapes = list(dict.fromkeys(m.shape for m in report.measurements))
-    names = list(dict.fromkeys(row.name for m in report.measurements for row in m.rows if row.name != OURS))
+    names = [name for name in report.competitors() if name != FASTEST]
     looks = {name: _LOOKS[index % len(_LOOKS)] for index, name in enumerate(names)}
-    ratios = [row.ratio for m in report.measurements for row in m.rows if row.name != OURS and row.ratio is not None]
+    ratios = [row.ratio for m in report.measurements for row in m.rows if row.name in names and row.ratio is not None]
     smallest, largest = min([0.8, *ratios]) / 1.15, max([1.25, *ratios]) * 1.15
 
     height = 1.4 + len(cells) * (0.75 + 0.42 * len(shapes))

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from seqjax.bench import split
 from seqjax.bench.settings import Shape
 from seqjax.cells import Cell
 
@@ -61,6 +62,7 @@ class Model:
         inputs: in the layout that the library takes without copying.
         batch_major: whether that layout is ``[batch, time, ...]``, of the outputs too.
         comparable: whether it has our mathematics and our parameters, so that its results must be ours.
+        split: whether parameters and inputs are placed on all devices, the inputs' batch split over them.
     """
 
     forward: Callable[[Any, Any], Any]
@@ -68,6 +70,7 @@ class Model:
     inputs: Any
     batch_major: bool = False
     comparable: bool = True
+    split: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -78,7 +81,7 @@ class Program:
         run: computes everything, waits for it, and returns it.
         results: what :attr:`run` returned as named arrays with time first, for the comparison.
         comparable: whether these must be equal to ours.
-        temporary_bytes: memory that the compiled program needs besides its arguments and results.
+        temporary_bytes: memory that the compiled program needs besides its arguments and results, on all its devices.
         trace_seconds: time until the program was ready for the compiler.
         compile_seconds: time in the compiler.
     """
@@ -101,13 +104,17 @@ def prepare(problem: Problem, built: Model | Program) -> Program:
         return jnp.sum(model.forward(params, inputs) ** 2)
 
     function = model.forward if problem.pass_name == "forward" else jax.value_and_grad(loss, argnums=(0, 1))
-    arguments = jax.block_until_ready(jax.tree.map(jnp.asarray, (model.params, model.inputs)))
+    arguments = jax.tree.map(jnp.asarray, (model.params, model.inputs))
+    if model.split:
+        arguments = split.place(*arguments)
+    jax.block_until_ready(arguments)
     start = time.perf_counter()
     lowered = jax.jit(function).lower(*arguments)
     traced = time.perf_counter()
     compiled = lowered.compile()
     done = time.perf_counter()
-    memory = compiled.memory_analysis()
+    # The compiler speaks of one of the devices that run the program.
+    memory, devices = compiled.memory_analysis(), jax.device_count() if model.split else 1
     time_first = (lambda a: np.asarray(a).swapaxes(0, 1)) if model.batch_major else np.asarray
 
     def results(returned: Any) -> dict[str, np.ndarray]:
@@ -120,7 +127,7 @@ def prepare(problem: Problem, built: Model | Program) -> Program:
         run=lambda: jax.block_until_ready(compiled(*arguments)),
         results=results,
         comparable=model.comparable,
-        temporary_bytes=None if memory is None else memory.temp_size_in_bytes,
+        temporary_bytes=None if memory is None else devices * memory.temp_size_in_bytes,
         trace_seconds=traced - start,
         compile_seconds=done - traced,
     )

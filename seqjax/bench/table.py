@@ -1,10 +1,15 @@
 """Measurements as text for a terminal."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from seqjax.bench.machine import Machine
-from seqjax.bench.results import OURS, Measurement, Report, Row
+from seqjax.bench.peers import PEERS
+from seqjax.bench.results import FASTEST, OURS, SPLIT, Measurement, Report, Row
 from seqjax.bench.settings import SHAPES
+
+if TYPE_CHECKING:
+    from seqjax.bench.streaming import StreamingReport
 
 _NOTES = {
     (
@@ -27,24 +32,34 @@ def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> str:
 
 def heading(report: Report) -> str:
     """What is measured on what."""
-    peers = [f"{name} {version or ''}".strip() for name, version in report.peers.items()]
     lines = [
+        *who_and_where(report),
+        "ratio: a competitor's median time over ours, more than 1 where seqjax is faster; ours is "
+        f"{SPLIT!r}, the batch split over CPU devices, wherever there are several and the batch can be divided over "
+        f"them, and {OURS!r} elsewhere",
+        "* seqjax is slower; ? times were unsteady, so that the ratio means little",
+    ]
+    return "\n".join(lines)
+
+
+def who_and_where(report: "Report | StreamingReport") -> list[str]:
+    """The machine, the peers and the rounds."""
+    peers = [f"{name} {version or ''}".strip() for name, version in report.peers.items()]
+    return [
         *_machine(report.machine, "torch" in report.peers),
         f"peers: {', '.join(peers) or 'none'}",
         *(f"not installed: {name} (pip install {pip})" for name, pip in report.not_installed.items()),
         f"{report.rounds} rounds after {report.warmup} that are dropped; in each every competitor runs once, in "
         "changing order",
-        "ratio: a competitor's median time over ours, more than 1 where seqjax is faster",
-        "* seqjax is slower; ? times were unsteady, so that the ratio means little",
     ]
-    return "\n".join(lines)
 
 
 def _machine(machine: Machine, with_torch: bool) -> list[str]:
     devices = ", ".join(f"{count} x {kind}" for kind, count in machine.devices.items())
     settings = " ".join(f"{name}={value}" for name, value in machine.settings.items())
     lines = [
-        f"{machine.processor}, {machine.system}, {machine.cores} cores, {machine.threads} threads each",
+        f"{machine.processor}, {machine.system}, {machine.cores} cores; threads of every competitor: "
+        f"{machine.threads}; JAX devices, for those that split the batch: {sum(machine.devices.values())}",
         f"platform {machine.platform} ({devices}), "
         + ", ".join(f"{name} {version}" for name, version in machine.versions.items()),
         f"transparent huge pages: {machine.huge_pages or 'unknown'}; "
@@ -70,8 +85,11 @@ def measurement(result: Measurement) -> str:
         f"{result.cell} {result.pass_name}, {result.shape}: {result.product_flops / 1e9:.3g} GFLOP of products, "
         f"large matrices at {result.matrix_rate / 1e9:.0f} GFLOP/s"
     )
-    header = ("", "ms", "min", "quartiles", "ratio", "quartiles", "GFLOP/s", "of large", "temp MiB", "compile s")
-    rows = [header, *(_row(row, _marks(row, result)) for row in result.rows)]
+    # Where ours is split there is a second ratio, to ours on one device.
+    one_device = ("of one device",) if result.compared_with == SPLIT else ()
+    rates = ("GFLOP/s", "of large", "temp MiB", "compile s")
+    header = ("", "ms", "min", "quartiles", "ratio", "quartiles", *one_device, *rates)
+    rows = [header, *(_row(row, result) for row in result.rows)]
     lines = [title, aligned(rows) if result.rows else "nothing ran"]
     lines += [f"{name} failed: {message}" for name, message in result.failures.items()]
     lines += [
@@ -82,20 +100,24 @@ def measurement(result: Measurement) -> str:
     ]
     if result.without_cell:
         lines.append(f"without this cell: {', '.join(result.without_cell)}")
+    if result.not_split:
+        lines.append(f"not split: {result.not_split}")
     lines += [note for (peer, cell), note in _NOTES.items() if cell == result.cell and result.row(peer)]
     return "\n".join(lines)
 
 
-def _row(row: Row, marks: str) -> tuple[str, ...]:
+def _row(row: Row, result: Measurement) -> tuple[str, ...]:
     spread, of_rounds = row.seconds, row.ratio_of_rounds
-    compared = row.name != OURS and row.ratio is not None and of_rounds is not None
+    compared = row.name != result.compared_with and row.ratio is not None and of_rounds is not None
+    one_device = "" if row.name == OURS or row.ratio_to_one_device is None else f"{row.ratio_to_one_device:.2f}"
     return (
         row.name,
         _ms(spread.median),
         _ms(spread.minimum),
         f"{_ms(spread.lower_quartile)}-{_ms(spread.upper_quartile)}",
-        f"{row.ratio:.2f}{marks}" if compared else "",
+        f"{row.ratio:.2f}{_marks(row, result)}" if compared else "",
         f"{of_rounds.lower_quartile:.2f}-{of_rounds.upper_quartile:.2f}" if compared else "",
+        *((one_device,) if result.compared_with == SPLIT else ()),
         f"{row.flops_per_second / 1e9:.3g}",
         f"{row.fraction_of_matrix_rate:.0%}",
         "" if row.temporary_bytes is None else f"{row.temporary_bytes / 2**20:.1f}",
@@ -104,8 +126,8 @@ def _row(row: Row, marks: str) -> tuple[str, ...]:
 
 
 def summary(report: Report) -> str:
-    """Ratios of all shapes side by side, a block a cell and pass, and the geometric means."""
-    names = list(dict.fromkeys(row.name for m in report.measurements for row in m.rows if row.name != OURS))
+    """Ratios of all shapes side by side, a block a cell and pass, the geometric means, and where ours is slower."""
+    names = report.competitors()
     blocks = []
     groups = dict.fromkeys((m.cell, m.pass_name) for m in report.measurements)
     for cell, pass_name in groups:
@@ -119,29 +141,40 @@ def summary(report: Report) -> str:
         for pass_name in dict.fromkeys(pass_name for _, pass_name in groups):
             rows = [(f"all cells, {pass_name}", *names), _means(report, pass_name, names, None)]
             blocks.append(aligned(rows))
-    return "\n\n".join(["ratios of medians, competitor over seqjax", *blocks])
+    return "\n\n".join(["ratios of medians, competitor over seqjax", *blocks, _slower(report)])
+
+
+def _slower(report: Report) -> str:
+    """Every ratio to a peer below 1, the smallest first."""
+    found = [(row, m) for m in report.measurements for row in m.rows if row.name in PEERS and (row.ratio or 1) < 1]
+    found.sort(key=lambda pair: pair[0].ratio or 1)
+    rows = [(f"{m.cell} {m.pass_name}", _short(m), row.name, _ratio(m, row.name)) for row, m in found]
+    return f"below 1, the smallest first\n{aligned(rows, left=3)}" if rows else "seqjax is nowhere slower"
 
 
 def memory(report: Report) -> str:
-    """Temporary memory and time of each training step, beside the leanest peer."""
+    """Temporary memory and time of each training step, beside the leanest JAX library and ours on as many devices."""
     blocks = []
     for result in report.measurements:
-        peers = [row.temporary_bytes for row in result.rows if row.name in report.peers]
-        known = [size for size in peers if size is not None]
-        leanest = min(known) if known else None
-        rows = [("", "temp MiB", "of leanest peer", "ms", "time of seqjax")]
+        libraries = [row for row in result.rows if row.name in PEERS and PEERS[row.name].jax_library]
+        leanest = min((row.temporary_bytes for row in libraries if row.temporary_bytes is not None), default=None)
+        rows = [("", "temp MiB", "of leanest peer", "ms", "time of seqjax on as many devices")]
         for row in result.rows:
             size = row.temporary_bytes
+            split = row.name.startswith(SPLIT) or (row.name in PEERS and PEERS[row.name].split)
+            time = row.ratio if split else row.ratio_to_one_device
             rows.append(
                 (
                     row.name,
                     "" if size is None else f"{size / 2**20:.1f}",
                     "" if size is None or not leanest else f"{size / leanest:.2f}",
                     _ms(row.seconds.median),
-                    "" if row.ratio is None else f"{row.ratio:.2f}",
+                    "" if time is None else f"{time:.2f}",
                 )
             )
-        blocks.append(f"memory of {result.cell} {result.pass_name}, {result.shape}\n{aligned(rows)}")
+        title = f"memory of {result.cell} {result.pass_name}, {result.shape}"
+        failures = [f"{name} failed: {message}" for name, message in result.failures.items()]
+        blocks.append("\n".join([title, aligned(rows), *failures]))
     return "\n\n".join(blocks)
 
 
@@ -168,11 +201,13 @@ def _short(result: Measurement) -> str:
 
 def _ratio(result: Measurement, name: str) -> str:
     row = result.row(name)
-    return "-" if row is None or row.ratio is None else f"{row.ratio:.2f}{_marks(row, result)}"
+    if row is None or row.ratio is None:
+        return "-"
+    return f"{row.name + ' ' if name == FASTEST else ''}{row.ratio:.2f}{_marks(row, result)}"
 
 
 def _marks(row: Row, result: Measurement) -> str:
-    ours = result.row(OURS)
+    ours = result.row(result.compared_with)
     return _mark(row.ratio is not None and row.ratio < 1, not row.steady or (ours is not None and not ours.steady))
 
 

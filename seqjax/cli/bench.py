@@ -2,17 +2,19 @@
 
 import importlib.util
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seqjax.bench.machine import available_cores
 from seqjax.bench.peers import PEERS
 from seqjax.bench.settings import CELLS, PASSES, SHAPES, Settings
 from seqjax.cli.parser import Arguments, Parser, size, whole_number
 from seqjax.errors import ConfigError, SeqjaxError
 
 if TYPE_CHECKING:
-    from seqjax.bench import Report
+    from seqjax.bench import Report, StreamingReport
 
 _DESCRIPTION = """\
 Time recurrent cells over whole sequences, ours beside those of other libraries, in turn in one process. Peers that are
@@ -23,9 +25,11 @@ _EXAMPLE = """\
 seqjax bench --cells LSTM --shapes D --passes training
 seqjax bench --shapes A 64,16,100,200 --peers lax nnx torch --rounds 10
 seqjax bench --json bench.json --plot bench.png
-seqjax bench --memory --cells LSTM"""
+seqjax bench --memory --cells LSTM
+seqjax bench --streaming"""
 
 _MEMORY_SHAPES = ("2048,16,128,256",)
+_STREAMING_SHAPES = ("1,1,64,128", "1,1,256,256")
 
 
 def add_commands(commands: Any) -> None:
@@ -45,9 +49,21 @@ def add_commands(commands: Any) -> None:
     bench.add_argument("--rounds", metavar="N", type=size, default=20, help="timed rounds (default: 20)")
     bench.add_argument("--warmup", metavar="N", type=whole_number, default=3, help="rounds dropped before (default: 3)")
     bench.add_argument(
+        "--devices",
+        metavar="N",
+        type=size,
+        help="CPU devices of JAX, over which a batch that can be divided is split in rows of their own; 1: no such "
+        "rows (default: the number of cores)",
+    )
+    bench.add_argument(
         "--memory",
         action="store_true",
         help=f"show the memory of training steps, ours also with checkpoint sqrt (shapes: {_MEMORY_SHAPES[0]})",
+    )
+    bench.add_argument(
+        "--streaming",
+        action="store_true",
+        help=f"time single steps of batch 1, and writing (shapes: {' '.join(_STREAMING_SHAPES)})",
     )
     bench.add_argument("--json", metavar="FILE", type=Path, help="write everything that was measured")
     bench.add_argument("--plot", metavar="FILE", type=Path, help="draw the ratios, as PNG, SVG or PDF by its name")
@@ -57,40 +73,86 @@ def add_commands(commands: Any) -> None:
 def _bench(arguments: Arguments) -> None:
     settings = _settings(arguments)
     _check_files(arguments)
-    from seqjax.bench import bench, table
-
+    _set_devices(arguments)
     line = _StatusLine()
+    try:
+        failed, measurements = (_streaming if arguments.streaming else _table)(arguments, settings, line)
+    finally:
+        line.clear()
+    if failed:
+        raise SeqjaxError(f"seqjax itself failed in {failed} of {measurements} measurements; see above")
+
+
+def _table(arguments: Arguments, settings: Settings, line: "_StatusLine") -> tuple[int, int]:
+    from seqjax.bench import bench, table
+    from seqjax.bench.results import OURS, SPLIT
 
     def show(report: "Report") -> None:
         line.clear()
-        print(
-            f"{table.measurement(report.measurements[-1])}\n" if report.measurements else f"{table.heading(report)}\n"
-        )
-        sys.stdout.flush()
-        # What was measured before an interruption is kept.
-        if arguments.json is not None:
-            arguments.json.write_text(json.dumps(report.to_dict(), indent=2) + "\n", "utf-8")
+        last = report.measurements[-1:]
+        _print_and_keep(table.measurement(*last) if last else table.heading(report), report, arguments.json)
 
-    try:
-        report = bench(settings, show, line.show)
-    finally:
-        line.clear()
+    report = bench(settings, show, line.show)
+    line.clear()
     print(table.memory(report) if arguments.memory else table.summary(report))
     if arguments.plot is not None:
         from seqjax.bench import picture
 
         picture.draw(report, arguments.plot)
-    failed = [m for m in report.measurements if "seqjax" in m.failures]
-    if failed:
-        raise SeqjaxError(
-            f"seqjax itself failed in {len(failed)} of {len(report.measurements)} measurements; see above"
-        )
+    return sum(bool({OURS, SPLIT} & set(m.failures)) for m in report.measurements), len(report.measurements)
+
+
+def _streaming(arguments: Arguments, settings: Settings, line: "_StatusLine") -> tuple[int, int]:
+    from seqjax.bench import bench_streaming, streaming_table
+
+    def show(report: "StreamingReport") -> None:
+        line.clear()
+        if report.generation:
+            text = streaming_table.generation(report.generation[-1])
+        else:
+            text = streaming_table.latency(report.steps[-1]) if report.steps else streaming_table.heading(report)
+        _print_and_keep(text, report, arguments.json)
+
+    report = bench_streaming(settings, show, line.show)
+    return sum("seqjax" in step.failures for step in report.steps), len(report.steps)
+
+
+def _print_and_keep(text: str, report: "Report | StreamingReport", file: Path | None) -> None:
+    print(f"{text}\n")
+    sys.stdout.flush()
+    # What was measured before an interruption is kept.
+    if file is not None:
+        file.write_text(json.dumps(report.to_dict(), indent=2) + "\n", "utf-8")
+
+
+def _set_devices(arguments: Arguments) -> None:
+    """Before JAX looks at the machine. Without the option, what was set by other means stays."""
+    import jax
+
+    set_elsewhere = (
+        jax.config.values.get("jax_num_cpu_devices", -1) != -1
+        or "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+        or arguments.streaming
+    )
+    count = arguments.devices or (None if set_elsewhere else available_cores())
+    if count is not None:
+        try:
+            jax.config.update("jax_num_cpu_devices", count)
+        except RuntimeError as error:
+            raise SeqjaxError("--devices is for a process in which JAX has not run yet; start a new one") from error
 
 
 def _settings(arguments: Arguments) -> Settings:
     checkpoints = [int(text) if text.isascii() and text.isdecimal() else text for text in arguments.checkpoint]
     shapes, passes, peers = arguments.shapes, arguments.passes, arguments.peers
-    if arguments.memory:
+    if arguments.streaming:
+        for option in ("--memory", "--plot", "--devices", "--passes", "--checkpoint"):
+            if getattr(arguments, option.removeprefix("--")):
+                raise ConfigError(f"--streaming is about single steps; leave out {option}")
+        shapes = shapes or _STREAMING_SHAPES
+        if wrong := next((text for text in shapes if not text.startswith("1,1,")), None):
+            raise ConfigError(f"--streaming is about single steps; a shape is written 1,1,inputs,hidden, got '{wrong}'")
+    elif arguments.memory:
         if passes is not None and list(passes) != ["training"]:
             raise ConfigError("--memory is about training steps; leave out --passes")
         # Torch does not say what a step takes.

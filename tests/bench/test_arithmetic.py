@@ -10,7 +10,7 @@ from seqjax.bench.flops import product_flops
 from seqjax.bench.machine import Machine
 from seqjax.bench.measure import order
 from seqjax.bench.programs import Program
-from seqjax.bench.results import Measurement, Report, Spread, rows
+from seqjax.bench.results import FASTEST, OURS, SPLIT, Measurement, Report, Spread, rows
 from seqjax.bench.settings import SHAPES, Shape
 from seqjax.cells import GRU, LSTM, Elman, Jordan
 
@@ -33,16 +33,19 @@ def program(**options):
 
 
 def measurement(times, flops=600, pass_name="forward", shape=SHAPES["D"]):
-    made = rows({name: program() for name in times}, times, flops, matrix_rate=1000.0)
+    compared_with = SPLIT if SPLIT in times else OURS
+    made = rows({name: program() for name in times}, times, flops, 1000.0, compared_with)
     return Measurement(
         cell="LSTM",
         shape=shape,
         pass_name=pass_name,
         product_flops=flops,
         matrix_rate=1000.0,
+        compared_with=compared_with,
         rows=tuple(made),
         failures={},
         without_cell=(),
+        not_split=None if compared_with == SPLIT else "there is one device",
     )
 
 
@@ -101,6 +104,28 @@ class TestRows:
         (lax,) = measurement({"lax": [1.0, 3.0]}).rows
         assert (lax.seconds.median, lax.ratio, lax.ratio_of_rounds) == (2.0, None, None)
 
+    def test_where_the_batch_is_split_ours_is_that_row_even_if_it_is_slower(self):
+        times = {"seqjax": [2.0, 2.0], "seqjax split": [4.0, 4.0], "lax": [3.0, 3.0]}
+        rows = {row.name: row for row in measurement(times).rows}
+        assert {name: row.ratio for name, row in rows.items()} == {"seqjax": 0.5, "seqjax split": 1.0, "lax": 0.75}
+        to_one_device = {name: row.ratio_to_one_device for name, row in rows.items()}
+        assert to_one_device == {"seqjax": 1.0, "seqjax split": 2.0, "lax": 1.5}
+
+
+class TestFastestPeer:
+    def test_neither_torch_nor_a_scan_split_by_hand_is_one(self):
+        times = {"seqjax": 4.0, "lax": 3.0, "lax-split": 1.0, "nnx": 2.0, "torch": 0.5}
+        fastest = measurement({name: [value] * 2 for name, value in times.items()}).row(FASTEST)
+        assert fastest.name == "nnx"
+        assert measurement({"seqjax": [1.0, 1.0], "torch": [1.0, 1.0]}).row(FASTEST) is None
+
+    def test_its_mean_is_over_the_fastest_of_each_measurement(self):
+        whole = report(
+            measurement({"seqjax": [1.0, 1.0], "lax": [8.0, 8.0], "nnx": [9.0, 9.0]}),
+            measurement({"seqjax": [1.0, 1.0], "lax": [9.0, 9.0], "nnx": [2.0, 2.0]}),
+        )
+        assert whole.geometric_means("forward")[FASTEST] == (pytest.approx(4.0), 2)
+
 
 class TestGeometricMeans:
     def test_over_the_measurements_of_a_pass(self):
@@ -110,13 +135,16 @@ class TestGeometricMeans:
             measurement({"seqjax": [1.0, 1.0], "lax": [7.0, 7.0]}, pass_name="training"),
         )
         means = whole.geometric_means("forward")
-        assert means == {"lax": (pytest.approx(2.0), 2), "nnx": (pytest.approx(3.0), 1)}
-        assert whole.geometric_means("training") == {"lax": (pytest.approx(7.0), 1)}
+        # The fastest are nnx, 3 times, and lax, half the time.
+        fastest = (pytest.approx(math.sqrt(1.5)), 2)
+        assert means == {"lax": (pytest.approx(2.0), 2), "nnx": (pytest.approx(3.0), 1), FASTEST: fastest}
+        assert whole.geometric_means("training")["lax"] == (pytest.approx(7.0), 1)
         assert whole.geometric_means("training", "GRU") == {}
 
     def test_as_json(self):
         means = report(measurement({"seqjax": [1.0, 1.0], "lax": [8.0, 8.0]})).to_dict()["geometric_means"]
-        assert means == {"forward": {"lax": {"ratio": pytest.approx(8.0), "measurements": 1}}}
+        expected = {"ratio": pytest.approx(8.0), "measurements": 1}
+        assert means == {"forward": {"lax": expected, FASTEST: expected}}
 
 
 class TestOrder:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
@@ -10,11 +11,12 @@ import numpy as np
 import pytest
 
 import seqjax.bench
-from seqjax.bench import Settings, bench
+from seqjax.bench import Settings, bench, bench_streaming, jax_models, steps
+from seqjax.bench.generation import Text
 from seqjax.bench.peers import PEERS
 from seqjax.bench.programs import Model, Problem, check_results, prepare
-from seqjax.bench.settings import PASSES, parse_shape
-from seqjax.cells import registry
+from seqjax.bench.settings import PASSES, Shape, parse_shape
+from seqjax.cells import LSTM, registry
 
 # Keras reads it when it is imported.
 os.environ.setdefault("KERAS_BACKEND", "jax")
@@ -63,7 +65,8 @@ class TestReport:
     def test_every_peer_that_has_the_cell(self, report):
         for m in report.measurements:
             optimized = ["nnx-optimized"] if m.cell == "LSTM" else []
-            assert [row.name for row in m.rows] == ["seqjax", "lax", "nnx", *optimized]
+            assert [row.name for row in m.rows] == ["seqjax", "seqjax split", "lax", "nnx", *optimized]
+            assert (m.compared_with, m.not_split) == ("seqjax split", None)
             assert m.without_cell == (() if m.cell == "LSTM" else ("nnx-optimized",))
             assert m.failures == {}
 
@@ -100,7 +103,7 @@ class TestFailures:
         monkeypatch.setitem(PEERS, "nnx", dataclasses.replace(PEERS["nnx"], build=build))
         (m,) = bench(tiny(peers=["nnx", "lax"])).measurements
         assert m.failures == {"nnx": "RuntimeError: no such thing"}
-        assert [row.name for row in m.rows] == ["seqjax", "lax"]
+        assert [row.name for row in m.rows] == ["seqjax", "seqjax split", "lax"]
 
     def test_a_peer_that_computes_something_else_is_not_timed(self, monkeypatch):
         def build(problem):
@@ -110,7 +113,7 @@ class TestFailures:
         monkeypatch.setitem(PEERS, "nnx", dataclasses.replace(PEERS["nnx"], build=build))
         (m,) = bench(tiny(peers=["nnx", "lax"])).measurements
         assert m.failures["nnx"].startswith("ValueError: outputs: differs from ours by 0.1")
-        assert [row.name for row in m.rows] == ["seqjax", "lax"]
+        assert [row.name for row in m.rows] == ["seqjax", "seqjax split", "lax"]
 
     def test_a_peer_that_fails_later_leaves_the_rounds(self, monkeypatch):
         def build(problem):
@@ -127,14 +130,14 @@ class TestFailures:
         monkeypatch.setitem(PEERS, "nnx", dataclasses.replace(PEERS["nnx"], build=build))
         (m,) = bench(tiny(peers=["nnx", "lax"])).measurements
         assert m.failures == {"nnx": "MemoryError"}
-        assert [len(row.times) for row in m.rows] == [2, 2]
+        assert [len(row.times) for row in m.rows] == [2, 2, 2]
 
     def test_one_that_is_not_installed_is_named(self, monkeypatch):
         absent = dataclasses.replace(PEERS["haiku"], package="no_such_package", pip="no-such-package")
         monkeypatch.setitem(PEERS, "haiku", absent)
         report = bench(tiny(peers=["haiku", "lax"]))
         assert report.not_installed == {"haiku": "no-such-package"}
-        assert [row.name for row in report.measurements[0].rows] == ["seqjax", "lax"]
+        assert [row.name for row in report.measurements[0].rows] == ["seqjax", "seqjax split", "lax"]
 
     def test_results_of_the_wrong_shape(self):
         outputs = np.zeros((2, 5, 4))
@@ -149,8 +152,35 @@ class TestFailures:
 class TestCheckpoints:
     def test_ours_runs_beside_itself(self):
         (m,) = bench(tiny(cells=["Elman"], passes=["training"], checkpoints=["sqrt", 3])).measurements
-        assert [row.name for row in m.rows] == ["seqjax", "seqjax sqrt", "seqjax 3", "lax"]
+        ours = ["seqjax", "seqjax split", "seqjax sqrt", "seqjax split sqrt", "seqjax 3", "seqjax split 3"]
+        assert [row.name for row in m.rows] == [*ours, "lax"]
         assert m.failures == {}
+
+
+class TestSplit:
+    def test_a_batch_that_cannot_be_divided(self):
+        (m,) = bench(tiny(shapes=["5,3,3,4"], peers=["lax", "lax-split"])).measurements
+        assert [row.name for row in m.rows] == ["seqjax", "lax"]
+        assert (m.compared_with, m.not_split) == ("seqjax", "a batch of 3 cannot be divided over 2 devices")
+
+    @pytest.mark.parametrize(
+        "build", [partial(jax_models.ours, split=True), PEERS["lax-split"].build], ids=["ours", "lax"]
+    )
+    def test_every_device_has_its_part_and_gradients_are_those_of_the_whole(self, build):
+        given = problem("LSTM")
+        _, (of_params, of_inputs) = prepare(given, build(given)).run()
+        assert {shard.data.shape for shard in of_inputs.addressable_shards} == {(5, 1, 3)}
+        _, expected = prepare(given, jax_models.lax_scan(given)).run()
+        for got, whole in zip([*of_params, of_inputs], [*expected[0], expected[1]], strict=True):
+            np.testing.assert_allclose(got, whole, rtol=1e-4, atol=1e-5)
+
+    def test_temporary_memory_is_that_of_all_devices(self):
+        given = Problem.make(LSTM(input_size=32, hidden_size=64), Shape("mine", 40, 8, 32, 64), "training")
+        whole, parts = (prepare(given, PEERS[name].build(given)).temporary_bytes for name in ("lax", "lax-split"))
+        # What is saved for the backward pass is the same; what the devices both have is more.
+        assert whole
+        assert parts
+        assert whole <= parts < 1.5 * whole
 
 
 # The other libraries' results are compared with ours where the run does it: a failure would be theirs or the mapping's.
@@ -180,6 +210,50 @@ def test_every_peer_computes_what_the_plain_scan_does(peer, package, cell):
         plain = prepare(given, PEERS["lax"].build(given))
         for name, expected in plain.results(plain.run()).items():
             np.testing.assert_allclose(got[name], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("peer", "package", "cell"),
+    [
+        *(("nnx", "flax", cell) for cell in ("LSTM", "GRU", "Elman")),
+        ("nnx-optimized", "flax", "LSTM"),
+        *(("haiku", "haiku", cell) for cell in ("LSTM", "GRU", "Elman")),
+        *(("equinox", "equinox", cell) for cell in ("LSTM", "GRU")),
+        *(("torch", "torch", cell) for cell in ("LSTM", "GRU", "Elman")),
+    ],
+)
+def test_every_step_is_ours(peer, package, cell):
+    pytest.importorskip(package)
+    given = problem(cell)
+    ours, theirs = steps.ours(given), steps.STEPS[peer](given)
+    carries = ours.carry, theirs.carry
+    for _ in range(3):
+        (carry, expected), (other, got) = ours.run(carries[0]), theirs.run(carries[1])
+        carries = carry, other
+    assert steps.as_numpy(got).shape == (2, 4)
+    assert theirs.comparable == ((peer, cell) not in {("haiku", "GRU"), ("haiku", "Elman")})
+    if theirs.comparable:
+        np.testing.assert_allclose(steps.as_numpy(got), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_streaming_goes_on_without_what_fails(monkeypatch):
+    def build(problem):
+        step = steps.ours(problem)
+
+        def run(carry):
+            carry, output = step.run(carry)
+            return carry, output + 1
+
+        return dataclasses.replace(step, run=run)
+
+    monkeypatch.setitem(steps.STEPS, "nnx", build)
+    text = Text(batch=1, length=4, vocabulary=5, hidden=3)
+    report = bench_streaming(tiny(shapes=["1,1,3,4"], peers=["lax", "nnx", "nnx-optimized"]), texts=[text])
+    (step,), (written,) = report.steps, report.generation
+    assert [row.name for row in step.rows] == ["seqjax", "nnx-optimized"]
+    assert step.failures["nnx"].startswith("AssertionError: Not equal to tolerance")
+    assert [(row.name, len(row.times)) for row in written.rows] == [("seqjax", 2)]
+    assert written.compilations == 1
 
 
 def test_gradients_are_taken_to_the_parameters_as_well():
