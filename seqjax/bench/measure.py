@@ -14,7 +14,7 @@ from seqjax.bench.machine import machine, matrix_rate
 from seqjax.bench.peers import PEERS
 from seqjax.bench.programs import Pass, Problem, Program, check_results, prepare
 from seqjax.bench.results import OURS, SPLIT, Measurement, Report, rows
-from seqjax.bench.settings import Settings, Shape, parse_shape
+from seqjax.bench.settings import SETTLE_SECONDS, Settings, Shape, parse_shape
 from seqjax.cells import registry
 
 Progress = Callable[[str], None]
@@ -133,10 +133,7 @@ def _times(
             for index in order(len(names), number):
                 time.sleep(PAUSE_SECONDS)
                 try:
-                    start = time.perf_counter()
-                    returned = programs[names[index]].run()
-                    seconds = time.perf_counter() - start
-                    del returned
+                    seconds = _settled(programs[names[index]].run)
                 except Exception as error:
                     failures[names[index]] = in_one_line(error)
                     del times[names[index]]
@@ -147,6 +144,19 @@ def _times(
         if collecting:
             gc.enable()
     return times
+
+
+def _settled(run: Callable[[], Any]) -> float:
+    """Seconds of a call that comes right after others of its kind, as in a training loop."""
+    spent = 0.0
+    while True:
+        start = time.perf_counter()
+        returned = run()
+        seconds = time.perf_counter() - start
+        del returned
+        spent += seconds
+        if spent >= SETTLE_SECONDS:
+            return seconds
 
 
 def order(count: int, number: int) -> list[int]:

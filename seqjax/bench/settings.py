@@ -37,6 +37,10 @@ SHAPES = {
 CELLS = ("LSTM", "GRU", "Elman")
 PASSES = ("forward", "training")
 
+# Between competitors is a pause, in which threads go to sleep and caches cool. A competitor is called until it has run
+# for this long, and the last call counts; one that takes longer is hardly slower for its start.
+SETTLE_SECONDS = 0.05
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:

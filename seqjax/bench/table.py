@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from seqjax.bench.machine import Machine
 from seqjax.bench.peers import PEERS
 from seqjax.bench.results import FASTEST, OURS, SPLIT, Measurement, Report, Row
-from seqjax.bench.settings import SHAPES
+from seqjax.bench.settings import SETTLE_SECONDS, SHAPES
 
 if TYPE_CHECKING:
     from seqjax.bench.streaming import StreamingReport
@@ -49,8 +49,8 @@ def who_and_where(report: "Report | StreamingReport") -> list[str]:
         *_machine(report.machine, "torch" in report.peers),
         f"peers: {', '.join(peers) or 'none'}",
         *(f"not installed: {name} (pip install {pip})" for name, pip in report.not_installed.items()),
-        f"{report.rounds} rounds after {report.warmup} that are dropped; in each every competitor runs once, in "
-        "changing order",
+        f"{report.rounds} rounds after {report.warmup} that are dropped; in each every competitor, in changing order, "
+        f"is called until it has run for {SETTLE_SECONDS * 1e3:.0f} ms, and its last call counts",
     ]
 
 
