@@ -16,9 +16,9 @@ import numpy as np
 from jax import lax
 from jax.sharding import PartitionSpec as P
 
-from seqjax.bench import split
 from seqjax.bench.programs import Model, Problem
 from seqjax.engine import scan
+from seqjax.parallel import batch_mesh
 
 
 def ours(problem: Problem, checkpoint: Any = None, split: bool = False) -> Model:
@@ -40,9 +40,8 @@ def lax_scan(problem: Problem) -> Model:
 def lax_split(problem: Problem) -> Model:
     """:func:`lax_scan` on every device's part of the batch; the transpose of the split sums the gradients."""
     plain = lax_scan(problem)
-    forward = jax.shard_map(
-        plain.forward, mesh=split.mesh(), in_specs=(P(), split.BATCH), out_specs=split.BATCH, check_vma=False
-    )
+    batch = P(None, "batch")
+    forward = jax.shard_map(plain.forward, mesh=batch_mesh(), in_specs=(P(), batch), out_specs=batch, check_vma=False)
     return dataclasses.replace(plain, forward=forward, split=True)
 
 

@@ -2,7 +2,7 @@
 
 import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, cast
 
@@ -78,7 +78,8 @@ def _measure(
     compared_with = OURS if not_split else SPLIT
     rate = matrix_rate(settings.matrix_size)
     programs, failures = _programs(problem, builders, progress)
-    times = _times(programs, settings.warmup, settings.rounds, failures, progress)
+    runs = {name: partial(_settled, program.run) for name, program in programs.items()}
+    times = times_in_turn(runs, settings.warmup, settings.rounds, failures, progress)
     rate = max(rate, matrix_rate(settings.matrix_size))
     flops = product_flops(cell, shape, pass_name)
     return Measurement(
@@ -119,11 +120,15 @@ def _programs(
     return programs, failures
 
 
-def _times(
-    programs: dict[str, Program], warmup: int, rounds: int, failures: dict[str, str], progress: Progress
+def times_in_turn(
+    runs: Mapping[str, Callable[[], float]],
+    warmup: int,
+    rounds: int,
+    failures: dict[str, str],
+    progress: Progress = lambda text: None,
 ) -> dict[str, list[float]]:
-    """Seconds of every competitor that got through all rounds."""
-    times: dict[str, list[float]] = {name: [] for name in programs}
+    """Seconds of every competitor that got through all rounds; each of ``runs`` gives its own of one round."""
+    times: dict[str, list[float]] = {name: [] for name in runs}
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -133,7 +138,7 @@ def _times(
             for index in order(len(names), number):
                 time.sleep(PAUSE_SECONDS)
                 try:
-                    seconds = _settled(programs[names[index]].run)
+                    seconds = runs[names[index]]()
                 except Exception as error:
                     failures[names[index]] = in_one_line(error)
                     del times[names[index]]
@@ -146,14 +151,20 @@ def _times(
     return times
 
 
+def duration(run: Callable[[], Any]) -> float:
+    """Seconds of one call."""
+    start = time.perf_counter()
+    returned = run()
+    seconds = time.perf_counter() - start
+    del returned
+    return seconds
+
+
 def _settled(run: Callable[[], Any]) -> float:
     """Seconds of a call that comes right after others of its kind, as in a training loop."""
     spent = 0.0
     while True:
-        start = time.perf_counter()
-        returned = run()
-        seconds = time.perf_counter() - start
-        del returned
+        seconds = duration(run)
         spent += seconds
         if spent >= SETTLE_SECONDS:
             return seconds

@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from seqjax.bench import split
 from seqjax.bench.settings import Shape
 from seqjax.cells import Cell
+from seqjax.parallel import batch_mesh, replicate, split_batch
 
 Pass = Literal["forward", "training"]
 
@@ -106,7 +106,8 @@ def prepare(problem: Problem, built: Model | Program) -> Program:
     function = model.forward if problem.pass_name == "forward" else jax.value_and_grad(loss, argnums=(0, 1))
     arguments = jax.tree.map(jnp.asarray, (model.params, model.inputs))
     if model.split:
-        arguments = split.place(*arguments)
+        mesh = batch_mesh()
+        arguments = replicate(arguments[0], mesh), split_batch(arguments[1], mesh, axis=1)
     jax.block_until_ready(arguments)
     start = time.perf_counter()
     lowered = jax.jit(function).lower(*arguments)

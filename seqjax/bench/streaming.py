@@ -1,10 +1,10 @@
 """One step at a time: the latency of a cell online, and the speed of a language model that writes."""
 
 import dataclasses
-import gc
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -13,7 +13,7 @@ import numpy as np
 from seqjax.bench import generation, steps
 from seqjax.bench.generation import Text
 from seqjax.bench.machine import Machine, machine
-from seqjax.bench.measure import PAUSE_SECONDS, Progress, in_one_line, order
+from seqjax.bench.measure import Progress, duration, in_one_line, times_in_turn
 from seqjax.bench.peers import PEERS
 from seqjax.bench.programs import Problem
 from seqjax.bench.results import OURS, Spread, plain
@@ -107,7 +107,7 @@ def bench_streaming(
             problem = Problem.make(cell, shape, "forward")
             present = [name for name in peers if PEERS[name].has(cell_name)]
             programs, failures = _steps(problem, {OURS: steps.ours} | {name: STEPS[name] for name in present})
-            rows = _timings({name: _latency(step) for name, step in programs.items()}, settings)
+            rows = _timings({name: _latency(step) for name, step in programs.items()}, settings, failures)
             without_cell = tuple(name for name in peers if name not in present)
             result.steps.append(
                 StepLatency(cell=cell_name, shape=shape, rows=rows, failures=failures, without_cell=without_cell)
@@ -125,7 +125,7 @@ def bench_streaming(
                 failures["torch"] = in_one_line(error)
         for run in runs.values():
             run()
-        rows = _timings({name: _duration(run) for name, run in runs.items()}, settings)
+        rows = _timings({name: partial(duration, run) for name, run in runs.items()}, settings, failures)
         result.generation.append(Generation(text=text, rows=rows, failures=failures, compilations=len(compilations)))
         report(result)
     return result
@@ -169,30 +169,10 @@ def _latency(step: Step) -> Callable[[], float]:
     return measured
 
 
-def _duration(run: Callable[[], Any]) -> Callable[[], float]:
-    def measured() -> float:
-        start = time.perf_counter()
-        run()
-        return time.perf_counter() - start
-
-    return measured
-
-
-def _timings(measured: dict[str, Callable[[], float]], settings: Settings) -> tuple[Timing, ...]:
-    times: dict[str, list[float]] = {name: [] for name in measured}
-    names = list(measured)
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        for number in range(settings.warmup + settings.rounds):
-            for index in order(len(names), number):
-                time.sleep(PAUSE_SECONDS)
-                seconds = measured[names[index]]()
-                if number >= settings.warmup:
-                    times[names[index]].append(seconds)
-    finally:
-        if collecting:
-            gc.enable()
+def _timings(
+    measured: dict[str, Callable[[], float]], settings: Settings, failures: dict[str, str]
+) -> tuple[Timing, ...]:
+    times = times_in_turn(measured, settings.warmup, settings.rounds, failures)
     ours = statistics.median(times[OURS]) if OURS in times else None
     return tuple(
         Timing(

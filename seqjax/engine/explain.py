@@ -42,7 +42,7 @@ class Explanation:
         chunk: steps of time that are taken at once.
         forward: the stages of the forward pass.
         backward: the stages of the backward pass.
-        contractions: the parameter gradients that are one contraction over time each.
+        contractions: the products whose parameters' gradients are contractions over time.
         saved: shapes of what is kept of each time step for the backward pass.
         saved_bytes: bytes kept for the backward pass, of all time steps.
         carry: names of the carry's leaves.

@@ -12,8 +12,9 @@ chunk of time at once before the reverse loop; what the carry's cotangent does n
 comes after it. In the loop remain a few multiplications and one product.
 
 The gradient of a kernel never enters the loop. Every product of a moving operand with a fixed one is tapped: its
-cotangents of all steps, beside its moving operands, are what one contraction over time needs. The other parameters'
-gradients (biases, peepholes) are outputs of every step, summed over time; only where such a parameter is much larger
+cotangents of all steps, beside its moving operands, are what one contraction over time needs; a bias is the sum of
+cotangents, and goes with them (see :mod:`seqjax.engine.contractions`). The other parameters' gradients (peepholes, say)
+are outputs of every step, summed over time; only where such a parameter is much larger
 than the carry, and stacking its gradient over a chunk of time would cost memory, is the sum part of the reverse carry.
 
 How saved values enter: the forward step is evaluated under ``jax.vjp`` with each saved value put in the place of the
