@@ -8,8 +8,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from seqjax.cells.activations import Activation, activation_function
-from seqjax.cells.base import Cell
-from seqjax.cells.initializers import Initializer, initialize
+from seqjax.cells.base import AffineCell
 
 
 class ElmanParams(NamedTuple):
@@ -31,37 +30,33 @@ class ElmanCarry(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Elman(Cell):
+class Elman(AffineCell):
     r"""Simple recurrent network (Elman 1990).
 
     .. math:: h_t = \phi(x_t W + h_{t-1} U + b)
 
     The output is :math:`h_t`. ``activation="relu"`` with ``recurrent_initializer="identity"`` is the IRNN of Le, Jaitly
-    and Hinton 2015. There is one bias; libraries with two (torch, cuDNN) use their sum.
+    and Hinton 2015.
     """
 
     activation: Activation = "tanh"
-    kernel_initializer: Initializer = "glorot_uniform"
-    recurrent_initializer: Initializer = "orthogonal"
 
     paper = "Elman 1990, Finding structure in time, Cognitive Science 14(2)"
+    conventions = (
+        "There is one bias.",
+        "Gradients flow through time; Elman's own training copied the context and stopped them there: ElmanOriginal.",
+    )
+    elsewhere = {"torch, cuDNN, ONNX": "two biases, of which only the sum matters"}
+    carry_type = ElmanCarry
 
     def init(self, key: jax.Array, dtype: DTypeLike = jnp.float32) -> ElmanParams:
         """Draw parameters; the bias starts at zero."""
         kernel_key, recurrent_key = jax.random.split(key)
         return ElmanParams(
-            kernel=initialize(self.kernel_initializer, kernel_key, (self.input_size, self.hidden_size), dtype),
-            recurrent_kernel=initialize(
-                self.recurrent_initializer, recurrent_key, (self.hidden_size, self.hidden_size), dtype
-            ),
+            kernel=self.draw_kernel(kernel_key, dtype=dtype),
+            recurrent_kernel=self.draw_recurrent_kernel(recurrent_key, dtype=dtype),
             bias=jnp.zeros(self.hidden_size, dtype),
         )
-
-    def initial_carry(
-        self, batch_shape: tuple[int, ...] = (), dtype: DTypeLike = jnp.float32, params: ElmanParams | None = None
-    ) -> ElmanCarry:
-        """Zeros."""
-        return ElmanCarry(hidden=jnp.zeros((*batch_shape, self.hidden_size), dtype))
 
     def __call__(self, params: ElmanParams, carry: ElmanCarry, inputs: jax.Array) -> tuple[ElmanCarry, jax.Array]:
         """One step; see the class."""

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from seqjax.cells.activations import Activation, activation_function
-from seqjax.cells.base import Cell
-from seqjax.cells.initializers import Initializer, initialize
+from seqjax.cells.base import AffineCell
+from seqjax.cells.gates import named, split_gates
 
 
 class GRUParams(NamedTuple):
@@ -33,7 +33,7 @@ class GRUCarry(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class GRU(Cell):
+class GRU(AffineCell):
     r"""Gated recurrent unit (Cho et al. 2014).
 
     .. math::
@@ -42,17 +42,28 @@ class GRU(Cell):
         n_t &= \phi(x_t W_n + b_n + (r_t \odot h_{t-1}) U_n) && \text{reset="before"} \\
         h_t &= (1 - z_t) \odot n_t + z_t \odot h_{t-1}
 
-    The output is :math:`h_t`. ``reset="after"`` (the first version of the paper, torch, cuDNN, Keras by default) needs
-    one product in the time loop and its own bias :math:`b_{hn}`; ``reset="before"`` (the published paper, haiku) needs
-    two. :math:`z` keeps the old state, as in torch and the paper; Chung et al. 2014 and haiku write :math:`1 - z`.
+    The output is :math:`h_t`. ``reset="after"`` needs one product in the time loop and its own bias :math:`b_{hn}`;
+    ``reset="before"`` needs two products.
     """
 
     reset: Literal["after", "before"] = "after"
     activation: Activation = "tanh"
-    kernel_initializer: Initializer = "glorot_uniform"
-    recurrent_initializer: Initializer = "orthogonal"
 
     paper = "Cho et al. 2014, Learning phrase representations using RNN encoder-decoder, arXiv:1406.1078"
+    conventions = (
+        "Gates in the order r, z, n.",
+        "The reset gate acts after the product (the first version of the paper, torch, cuDNN) or before it (the "
+        "published paper).",
+        "z keeps the old state, as in the paper.",
+    )
+    elsewhere = {
+        "torch, cuDNN": "reset after; two biases, of which only the candidate's cannot be summed",
+        "Keras": "gates z, r, n; reset after by default",
+        "Flax nnx": "reset after without the candidate's recurrent bias; Flax linen has it",
+        "haiku": "reset before; 1 - z where the paper has z (so has Chung et al. 2014)",
+        "ONNX": "gates z, r, n; reset before by default",
+    }
+    carry_type = GRUCarry
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -63,31 +74,25 @@ class GRU(Cell):
         """Draw parameters; biases start at zero."""
         kernel_key, recurrent_key = jax.random.split(key)
         return GRUParams(
-            kernel=initialize(self.kernel_initializer, kernel_key, (self.input_size, self.hidden_size), dtype, gates=3),
-            recurrent_kernel=initialize(
-                self.recurrent_initializer, recurrent_key, (self.hidden_size, self.hidden_size), dtype, gates=3
-            ),
+            kernel=self.draw_kernel(kernel_key, 3, dtype),
+            recurrent_kernel=self.draw_recurrent_kernel(recurrent_key, 3, dtype),
             bias=jnp.zeros(3 * self.hidden_size, dtype),
             recurrent_bias=jnp.zeros(self.hidden_size, dtype) if self.reset == "after" else None,
         )
 
-    def initial_carry(
-        self, batch_shape: tuple[int, ...] = (), dtype: DTypeLike = jnp.float32, params: GRUParams | None = None
-    ) -> GRUCarry:
-        """Zeros."""
-        return GRUCarry(hidden=jnp.zeros((*batch_shape, self.hidden_size), dtype))
-
     def __call__(self, params: GRUParams, carry: GRUCarry, inputs: jax.Array) -> tuple[GRUCarry, jax.Array]:
         """One step; see the class."""
         activation, h = activation_function(self.activation), carry.hidden
-        x_r, x_z, x_n = jnp.split(inputs @ params.kernel + params.bias, 3, axis=-1)
+        x_r, x_z, x_n = split_gates(inputs @ params.kernel + params.bias, 3)
         if params.recurrent_bias is not None:
-            h_r, h_z, h_n = jnp.split(h @ params.recurrent_kernel, 3, axis=-1)
-            r, z = jax.nn.sigmoid(x_r + h_r), jax.nn.sigmoid(x_z + h_z)
+            h_r, h_z, h_n = split_gates(h @ params.recurrent_kernel, 3)
+        else:
+            kernel_r, kernel_z, kernel_n = split_gates(params.recurrent_kernel, 3)
+            h_r, h_z = h @ kernel_r, h @ kernel_z
+        r, z = named(jax.nn.sigmoid(x_r + h_r), "reset_gate"), named(jax.nn.sigmoid(x_z + h_z), "update_gate")
+        if params.recurrent_bias is not None:
             n = activation(x_n + r * (h_n + params.recurrent_bias))
         else:
-            kernel_r, kernel_z, kernel_n = jnp.split(params.recurrent_kernel, 3, axis=-1)
-            r, z = jax.nn.sigmoid(x_r + h @ kernel_r), jax.nn.sigmoid(x_z + h @ kernel_z)
             n = activation(x_n + (r * h) @ kernel_n)
-        hidden = (1 - z) * n + z * h
+        hidden = (1 - z) * named(n, "candidate") + z * h
         return GRUCarry(hidden), hidden

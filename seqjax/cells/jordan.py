@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from seqjax.cells.activations import Activation, activation_function
-from seqjax.cells.base import Cell
+from seqjax.cells.base import AffineCell
 from seqjax.cells.initializers import Initializer, initialize
 
 
@@ -35,7 +35,7 @@ class JordanCarry(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Jordan(Cell):
+class Jordan(AffineCell):
     r"""Recurrence through the output (Jordan 1986).
 
     .. math::
@@ -48,10 +48,12 @@ class Jordan(Cell):
     units: int | None = None
     activation: Activation = "tanh"
     output_activation: Activation = "sigmoid"
-    kernel_initializer: Initializer = "glorot_uniform"
     recurrent_initializer: Initializer = "glorot_uniform"
 
     paper = "Jordan 1986, Serial order: a parallel distributed processing approach, ICS Report 8604"
+    conventions = ("The output is a layer of its own with its own activation, and it alone recurs.",)
+    carry_type = JordanCarry
+    output_field = "output"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -63,11 +65,21 @@ class Jordan(Cell):
         """Number of output units."""
         return self.hidden_size if self.units is None else self.units
 
+    def initial_carry(
+        self,
+        batch_shape: tuple[int, ...] = (),
+        dtype: DTypeLike = jnp.float32,
+        params: JordanParams | None = None,
+        key: jax.Array | None = None,
+    ) -> JordanCarry:
+        """Zeros."""
+        return JordanCarry(output=jnp.zeros((*batch_shape, self.output_size), dtype))
+
     def init(self, key: jax.Array, dtype: DTypeLike = jnp.float32) -> JordanParams:
         """Draw parameters; both biases start at zero."""
         kernel_key, recurrent_key, output_key = jax.random.split(key, 3)
         return JordanParams(
-            kernel=initialize(self.kernel_initializer, kernel_key, (self.input_size, self.hidden_size), dtype),
+            kernel=self.draw_kernel(kernel_key, dtype=dtype),
             recurrent_kernel=initialize(
                 self.recurrent_initializer, recurrent_key, (self.output_size, self.hidden_size), dtype
             ),
@@ -75,12 +87,6 @@ class Jordan(Cell):
             output_kernel=initialize(self.kernel_initializer, output_key, (self.hidden_size, self.output_size), dtype),
             output_bias=jnp.zeros(self.output_size, dtype),
         )
-
-    def initial_carry(
-        self, batch_shape: tuple[int, ...] = (), dtype: DTypeLike = jnp.float32, params: JordanParams | None = None
-    ) -> JordanCarry:
-        """Zeros."""
-        return JordanCarry(output=jnp.zeros((*batch_shape, self.output_size), dtype))
 
     def __call__(self, params: JordanParams, carry: JordanCarry, inputs: jax.Array) -> tuple[JordanCarry, jax.Array]:
         """One step; see the class."""

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from seqjax.cells.activations import Activation, activation_function
-from seqjax.cells.base import Cell
-from seqjax.cells.initializers import Initializer, initialize
+from seqjax.cells.base import AffineCell
+from seqjax.cells.gates import named, split_gates
 
 
 class LSTMParams(NamedTuple):
@@ -33,7 +33,7 @@ class LSTMCarry(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LSTM(Cell):
+class LSTM(AffineCell):
     r"""Long short-term memory with a forget gate (Hochreiter and Schmidhuber 1997; Gers, Schmidhuber, Cummins 2000).
 
     .. math::
@@ -42,44 +42,45 @@ class LSTM(Cell):
         c_t &= f_t \odot c_{t-1} + i_t \odot g_t \\
         h_t &= o_t \odot \phi(c_t)
 
-    The output is :math:`h_t`. There is one bias (torch and cuDNN have two and use their sum). ``forget_bias`` is the
-    initial value of :math:`b_f` and is learned from there, as in Keras; TensorFlow 1 added it in the step instead.
+    The output is :math:`h_t`. ``forget_bias`` is the initial value of :math:`b_f`.
     """
 
     forget_bias: float = 1.0
     activation: Activation = "tanh"
-    kernel_initializer: Initializer = "glorot_uniform"
-    recurrent_initializer: Initializer = "orthogonal"
 
     paper = (
         "Hochreiter and Schmidhuber 1997, Long short-term memory, Neural Computation 9(8); "
         "Gers, Schmidhuber and Cummins 2000, Learning to forget, Neural Computation 12(10)"
     )
+    conventions = (
+        "Gates in the order i, f, g, o, with one bias.",
+        "The forget gate's bias starts at 1 and is learned from there.",
+    )
+    elsewhere = {
+        "torch, cuDNN, ONNX": "two biases, of which only the sum matters; ONNX orders the gates i, o, f, g",
+        "Keras": "the same, forget bias 1",
+        "Flax, equinox": "forget bias 0",
+        "haiku, TensorFlow 1": "gates i, g, f, o; 1 is added to the forget gate in every step",
+    }
+    carry_type = LSTMCarry
 
     def init(self, key: jax.Array, dtype: DTypeLike = jnp.float32) -> LSTMParams:
         """Draw parameters; the bias is zero but for the forget gate's."""
         kernel_key, recurrent_key = jax.random.split(key)
         zeros = jnp.zeros(self.hidden_size, dtype)
         return LSTMParams(
-            kernel=initialize(self.kernel_initializer, kernel_key, (self.input_size, self.hidden_size), dtype, gates=4),
-            recurrent_kernel=initialize(
-                self.recurrent_initializer, recurrent_key, (self.hidden_size, self.hidden_size), dtype, gates=4
-            ),
+            kernel=self.draw_kernel(kernel_key, 4, dtype),
+            recurrent_kernel=self.draw_recurrent_kernel(recurrent_key, 4, dtype),
             bias=jnp.concatenate([zeros, zeros + self.forget_bias, zeros, zeros]).astype(dtype),
         )
-
-    def initial_carry(
-        self, batch_shape: tuple[int, ...] = (), dtype: DTypeLike = jnp.float32, params: LSTMParams | None = None
-    ) -> LSTMCarry:
-        """Zeros."""
-        zeros = jnp.zeros((*batch_shape, self.hidden_size), dtype)
-        return LSTMCarry(hidden=zeros, cell=zeros)
 
     def __call__(self, params: LSTMParams, carry: LSTMCarry, inputs: jax.Array) -> tuple[LSTMCarry, jax.Array]:
         """One step; see the class."""
         activation = activation_function(self.activation)
         gates = inputs @ params.kernel + carry.hidden @ params.recurrent_kernel + params.bias
-        i, f, g, o = jnp.split(gates, 4, axis=-1)
-        cell = jax.nn.sigmoid(f) * carry.cell + jax.nn.sigmoid(i) * activation(g)
-        hidden = jax.nn.sigmoid(o) * activation(cell)
+        i, f, g, o = split_gates(gates, 4)
+        i, f, g, o = jax.nn.sigmoid(i), jax.nn.sigmoid(f), activation(g), jax.nn.sigmoid(o)
+        i, f, g, o = named(i, "input_gate"), named(f, "forget_gate"), named(g, "candidate"), named(o, "output_gate")
+        cell = named(f * carry.cell + i * g, "cell")
+        hidden = o * activation(cell)
         return LSTMCarry(hidden=hidden, cell=cell), hidden

@@ -65,13 +65,13 @@ def build_cell(name: str, arguments: Mapping[str, Any]) -> "Cell":
         ConfigError: for values that the cell refuses, at once or in its first step.
     """
     import jax
-    import jax.numpy as jnp
 
     from seqjax.cells import registry
 
     try:
         cell = registry()[name](**arguments)
-        jax.eval_shape(lambda: cell(cell.init(jax.random.key(0)), cell.initial_carry(), jnp.zeros(cell.input_size)))
+        key = jax.random.key(0)
+        jax.eval_shape(lambda: cell(cell.init(key), cell.initial_carry(), cell.example_inputs(key, ())))
     except (TypeError, ValueError) as error:
         raise ConfigError(str(error) if str(error).startswith(name) else f"{name} - {error}") from error
     return cell

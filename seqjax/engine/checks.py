@@ -32,22 +32,39 @@ def check_inputs(step: Any, inputs: Any) -> int:
             f"inputs{jax.tree_util.keystr(path)} {jnp.shape(leaf)}" for path, leaf in jax.tree.leaves_with_path(inputs)
         )
         raise ValueError(f"the leaves of inputs disagree on the number of time steps (their first axis): {shapes}")
-    if isinstance(step, Cell) and len(leaves) == 1:
-        features = jnp.shape(leaves[0])[-1] if jnp.ndim(leaves[0]) > 1 else None
-        if features is None:
-            raise ValueError(
-                f"inputs have shape {jnp.shape(leaves[0])}, but {describe(step)} expects "
-                f"[time, ..., {step.input_size}]; did you forget the feature axis?"
-            )
-        if features != step.input_size:
-            hint = (
-                "is time the first axis?" if step.input_size in jnp.shape(leaves[0]) else "did you forget an embedding?"
-            )
-            raise ValueError(
-                f"inputs have {features} features (shape {jnp.shape(leaves[0])}), but {describe(step)} expects "
-                f"{step.input_size}; {hint}"
-            )
+    if isinstance(step, Cell):
+        _check_cell_inputs(step, inputs)
     return steps.pop()
+
+
+def batch_shape(cell: Cell, inputs: Any) -> tuple[int, ...]:
+    """The batch axes of a cell's inputs ``[time, *batch, ...]``."""
+    leaf, of_one_step = jax.tree.leaves(inputs)[0], jax.tree.leaves(cell.input_shapes())[0]
+    return jnp.shape(leaf)[1 : jnp.ndim(leaf) - of_one_step.ndim]
+
+
+def _check_cell_inputs(cell: Cell, inputs: Any) -> None:
+    expected = cell.input_shapes()
+    if jax.tree.structure(inputs) != jax.tree.structure(expected):
+        raise TypeError(
+            f"inputs of {describe(cell)} have structure {jax.tree.structure(inputs)}, expected "
+            f"{jax.tree.structure(expected)}"
+        )
+    for (path, leaf), like in zip(jax.tree.leaves_with_path(inputs), jax.tree.leaves(expected), strict=True):
+        name, shape, axes = f"inputs{jax.tree_util.keystr(path)}", jnp.shape(leaf), like.ndim
+        if len(shape) > axes and shape[len(shape) - axes :] == like.shape:
+            continue
+        wanted = ", ".join(map(str, ("time", "...", *like.shape)))
+        if len(shape) <= axes:
+            raise ValueError(
+                f"{name} have shape {shape}, but {describe(cell)} expects [{wanted}]; did you forget the feature axis?"
+            )
+        if axes > 1:
+            raise ValueError(f"{name} have shape {shape}, but {describe(cell)} expects [{wanted}]")
+        hint = "is time the first axis?" if like.shape[-1] in shape else "did you forget an embedding?"
+        raise ValueError(
+            f"{name} have {shape[-1]} features (shape {shape}), but {describe(cell)} expects {like.shape[-1]}; {hint}"
+        )
 
 
 def check_flags(

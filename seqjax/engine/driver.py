@@ -93,9 +93,8 @@ def scan(
 def _cell_carry(cell: Any, params: Any, inputs: Any, what: str) -> Any:
     if not isinstance(cell, Cell):
         raise ValueError(f"{checks.describe(cell)} is a function and has no initial carry of its own; pass {what}")
-    leaf = jax.tree.leaves(inputs)[0]
     floats = [a for a in jax.tree.leaves((params, inputs)) if jnp.issubdtype(jnp.result_type(a), jnp.inexact)]
-    return cell.initial_carry(leaf.shape[1:-1], jnp.result_type(*floats), params)
+    return cell.initial_carry(checks.batch_shape(cell, inputs), jnp.result_type(*floats), params)
 
 
 def _hashable(value: Any) -> bool:

@@ -120,6 +120,8 @@ def _evaluate_open(jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Any
         if equation.primitive.name in _CALLS:
             inner = equation.params.get("jaxpr", equation.params.get("call_jaxpr"))
             results = _evaluate_open(getattr(inner, "jaxpr", inner), getattr(inner, "consts", ()), values)
+        elif equation.primitive.name == "name":
+            results = values
         else:
             results = bind(equation, values)
         environment.update(zip(equation.outvars, results, strict=True))

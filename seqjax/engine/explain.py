@@ -5,11 +5,10 @@ import dataclasses
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jax.extend.core import JaxprEqn
 
 from seqjax.cells import Cell
-from seqjax.engine.checks import describe
+from seqjax.engine.checks import batch_shape, describe
 from seqjax.engine.compilations import compilations
 from seqjax.engine.equations import aval, bytes_of
 from seqjax.engine.plan import Plan
@@ -125,9 +124,9 @@ def explain(
         if params is None:
             params = jax.eval_shape(cell.init, jax.random.key(0))
         if inputs is None:
-            inputs = jax.ShapeDtypeStruct((length, batch_size, cell.input_size), jnp.float32)
+            inputs = jax.eval_shape(lambda: cell.example_inputs(jax.random.key(0), (length, batch_size)))
         if carry is None:
-            batch = jax.tree.leaves(inputs)[0].shape[1:-1]
+            batch = batch_shape(cell, inputs)
             carry = jax.eval_shape(lambda params: cell.initial_carry(batch, params=params), params)
     elif params is None or inputs is None or carry is None:
         raise ValueError(

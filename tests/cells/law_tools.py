@@ -9,6 +9,7 @@ import numpy as np
 
 import seqjax
 from seqjax.cells import Cell
+from seqjax.engine.checks import batch_shape
 from tests.cells.variants import random_carry, random_params
 from tests.trees import gradient, weighted_sum
 
@@ -58,7 +59,8 @@ class Everything(NamedTuple):
 def evaluate(cell: Cell, settings: Settings, arguments: Arguments, flags: Flags = NO_FLAGS) -> Everything:
     """The run, its loss and all gradients; compiled once for each cell, settings and shapes."""
     if flags.outputs_weight is None:
-        flags = flags._replace(outputs_weight=jnp.ones(arguments.inputs.shape[:-1]))
+        time = jax.tree.leaves(arguments.inputs)[0].shape[0]
+        flags = flags._replace(outputs_weight=jnp.ones((time, *batch_shape(cell, arguments.inputs))))
     return compiled(cell, settings, arguments, flags)
 
 
@@ -75,11 +77,16 @@ def uncompiled(cell: Cell, settings: Settings, arguments: Arguments, flags: Flag
             **settings._asdict(),
         )
         last, outputs, *carries = values
-        outputs = jax.tree.map(lambda a: a * flags.outputs_weight[..., None], outputs)
+        outputs = jax.tree.map(lambda a: a * weight_of(flags, cell), outputs)
         return weighted_sum(outputs) + flags.carry_weight * weighted_sum((last, carries), seed=1), values
 
     loss, values, gradients = gradient(loss_and_values, *arguments)
     return Everything(loss, values, Arguments(*gradients))
+
+
+def weight_of(flags: Flags, cell: Cell) -> jax.Array:
+    """The weight of every output, with an axis for each of the output's own."""
+    return jnp.expand_dims(flags.outputs_weight, range(-len(cell.output_shape), 0))
 
 
 compiled = jax.jit(uncompiled, static_argnums=(0, 1), compiler_options=QUICK)
@@ -89,7 +96,7 @@ def arguments_of(
     cell: Cell, time: int = TIME, batch_shape: tuple[int, ...] = (BATCH,), seed: int = 0, dtype: Any = jnp.float32
 ) -> Arguments:
     params = random_params(cell, seed, dtype)
-    inputs = jax.random.normal(jax.random.key(seed + 100), (time, *batch_shape, cell.input_size)).astype(dtype)
+    inputs = cell.example_inputs(jax.random.key(seed + 100), (time, *batch_shape), dtype)
     return Arguments(
         params,
         random_carry(cell, batch_shape, params, seed + 200, dtype),
@@ -117,8 +124,8 @@ def python_loop(
 ) -> tuple[Any, Any, Any]:
     """``(carry, outputs, carries)`` by the definition: one sequence after the other, one step after the other."""
     step, (params, carry, inputs, fresh) = compiled_step(cell), arguments
-    inputs = np.asarray(inputs)
-    time, batch = inputs.shape[:2]
+    inputs = jax.tree.map(np.asarray, inputs)
+    time, batch = jax.tree.leaves(inputs)[0].shape[:2]
     columns = []
     for b in range(batch):
         of_b = functools.partial(jax.tree.map, lambda a, b=b: a[b])
@@ -128,9 +135,9 @@ def python_loop(
             if t < length:
                 if flags.resets is not None and flags.resets[t, b]:
                     state = of_b(fresh)
-                state, outputs[t] = step(params, state, inputs[t, b])
+                state, outputs[t] = step(params, state, jax.tree.map(lambda a, t=t, b=b: a[t, b], inputs))
             states[t] = state
-        zero = np.zeros(cell.output_size, inputs.dtype)
+        zero = np.zeros(cell.output_shape, jax.tree.leaves(inputs)[0].dtype)
         outputs = [zero if output is None else output for output in outputs]
         columns.append((state, np.stack(outputs), jax.tree.map(lambda *a: np.stack(a), *states)))
     last = jax.tree.map(lambda *a: np.stack(a), *[column[0] for column in columns])

@@ -12,7 +12,9 @@ from seqjax.cells import Cell, registry
 from seqjax.cells.activations import ACTIVATIONS
 from tests.cells import references
 from tests.cells.law_tools import arguments_of
+from tests.cells.references import tools
 from tests.cells.variants import all_cells
+from tests.trees import floats, gradient, with_floats
 
 TIME = 5
 CELLS = all_cells()
@@ -21,58 +23,61 @@ every_cell = pytest.mark.parametrize("cell", list(CELLS.values()), ids=list(CELL
 
 def test_every_registered_cell_has_a_reference() -> None:
     assert set(references.REFERENCES) == set(registry()), (
-        "write the cell's equations from its paper in tests/cells/references.py"
+        "write the cell's equations from its paper in a file of tests/cells/references"
     )
 
 
 def test_every_activation_has_a_reference(float64: None) -> None:
-    assert set(references.FUNCTIONS) == set(ACTIVATIONS)
+    assert set(tools.FUNCTIONS) == set(ACTIVATIONS)
     points = np.linspace(-4, 4, 41)
     for name, function in ACTIVATIONS.items():
-        got, want = np.asarray(function(jnp.asarray(points))), references.function(name)(points)
+        got, want = np.asarray(function(jnp.asarray(points))), tools.function(name)(points)
         np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-14, err_msg=name)
 
 
 def in_numpy(tree: Any) -> Any:
-    return jax.tree.map(lambda a: np.asarray(a, np.float64), tree)
+    return jax.tree.map(np.asarray, tree)
 
 
 @every_cell
 def test_values(cell: Cell, float64: None) -> None:
     at = arguments_of(cell, TIME, (3,), dtype=jnp.float64)
     carry, outputs = seqjax.scan(cell, at.params, at.inputs, at.carry)
+    params, start, inputs = in_numpy(at[:3])
     for example in range(3):
-        of_example = in_numpy(jax.tree.map(lambda a, i=example: a[i], at.carry))
-        last, want = references.run(cell, in_numpy(at.params), of_example, np.asarray(at.inputs)[:, example])
+        of_example = jax.tree.map(lambda a, i=example: a[i], start)
+        of_inputs = jax.tree.map(lambda a, i=example: a[:, i], inputs)
+        last, want = references.run(cell, params, of_example, of_inputs)
         np.testing.assert_allclose(outputs[:, example], want, rtol=1e-12, atol=1e-13)
-        for got_leaf, want_leaf in zip(carry, last, strict=True):
+        for got_leaf, want_leaf in zip(jax.tree.leaves(carry), jax.tree.leaves(last), strict=True):
             np.testing.assert_allclose(got_leaf[example], want_leaf, rtol=1e-12, atol=1e-13)
 
 
 @every_cell
 def test_gradients(cell: Cell, float64: None) -> None:
     at = arguments_of(cell, TIME, (), dtype=jnp.float64)
-    weights = np.random.default_rng(0).standard_normal((TIME + 1, 8))
 
-    def loss(outputs: Any, carry: Any) -> Any:
-        total = (outputs * weights[:TIME, : outputs.shape[-1]]).sum()
-        return total + sum((leaf**2 * weights[TIME, : leaf.shape[-1]]).sum() for leaf in carry)
+    def loss(values: Any) -> Any:
+        rng, total = np.random.default_rng(0), 0.0
+        for leaf in floats(values):
+            total += ((leaf + leaf**2) * rng.standard_normal(leaf.shape)).sum()
+        return total
 
     def by_seqjax(params: Any, carry: Any, inputs: Any) -> Any:
         last, outputs = seqjax.scan(cell, params, inputs, carry)
-        return loss(outputs, last)
+        return loss((outputs, jax.tree.leaves(last))), ()
 
-    start = in_numpy((at.params, at.carry, at.inputs))
-    got = jax.tree.leaves(jax.jit(jax.grad(by_seqjax, (0, 1, 2)))(*at[:3]))
-    leaves, structure = jax.tree.flatten(start)
+    got = floats(jax.jit(lambda *trees: gradient(by_seqjax, *trees)[2])(*at[:3]))
+    start = in_numpy(at[:3])
+    leaves = floats(start)
 
     def by_reference() -> float:
-        params, carry, inputs = jax.tree.unflatten(structure, leaves)
+        params, carry, inputs = with_floats(start, leaves)
         last, outputs = references.run(cell, params, carry, inputs)
-        return float(loss(outputs, last))
+        return float(loss((outputs, jax.tree.leaves(last))))
 
     step = 1e-6
-    for index, (leaf, gradient) in enumerate(zip(leaves, got, strict=True)):
+    for index, (leaf, slopes) in enumerate(zip(leaves, got, strict=True)):
         leaves[index] = moved = leaf.copy()
         want = np.zeros_like(leaf)
         for place in np.ndindex(leaf.shape):
@@ -83,4 +88,4 @@ def test_gradients(cell: Cell, float64: None) -> None:
             moved[place] = leaf[place]
         leaves[index] = leaf
         assert np.abs(want).max() > 1e-3
-        np.testing.assert_allclose(gradient, want, rtol=1e-6, atol=1e-6 * max(1.0, np.abs(want).max()))
+        np.testing.assert_allclose(slopes, want, rtol=1e-6, atol=1e-6 * max(1.0, np.abs(want).max()))

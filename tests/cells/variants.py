@@ -1,6 +1,6 @@
 """The cells that the laws run over: every registered cell with its defaults, and options that change the equations.
 
-A newly registered cell is picked up with no edit here; a new option of a cell is one line in ``OPTIONS``.
+A newly registered cell is picked up with no edit here; its options stand beside its reference.
 """
 
 from typing import Any
@@ -9,16 +9,9 @@ import jax
 import jax.numpy as jnp
 
 from seqjax.cells import Cell, registry
+from tests.cells.references import OPTIONS
 
 INPUT_SIZE, HIDDEN_SIZE = 3, 4
-
-OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
-    "Elman-relu-identity": ("Elman", {"activation": "relu", "recurrent_initializer": "identity"}),
-    "Elman-function": ("Elman", {"activation": jax.nn.gelu, "kernel_initializer": "he_normal"}),
-    "GRU-before": ("GRU", {"reset": "before"}),
-    "Jordan-units": ("Jordan", {"units": 2, "activation": "softsign", "output_activation": "identity"}),
-    "LSTM-options": ("LSTM", {"forget_bias": -0.5, "activation": "softsign", "recurrent_initializer": "glorot_normal"}),
-}
 
 
 def default_cells() -> dict[str, Cell]:
