@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from seqjax._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from seqjax import analysis as analysis
     from seqjax import cells as cells
     from seqjax import data as data
     from seqjax import decoding as decoding
@@ -28,12 +29,13 @@ if TYPE_CHECKING:
     from seqjax.engine import explain as explain
     from seqjax.engine import scan as scan
 
-_MODULES = ("cells", "data", "decoding", "losses", "nn", "optim", "parallel", "train")
+_MODULES = ("analysis", "cells", "data", "decoding", "losses", "nn", "optim", "parallel", "train")
 _NAMES = {"Cell": "seqjax.cells", "explain": "seqjax.engine", "scan": "seqjax.engine"}
 
 __all__ = [
     "Cell",
     "__version__",
+    "analysis",
     "cells",
     "data",
     "decoding",

@@ -76,11 +76,11 @@ def scan(
     time_steps = checks.check_inputs(cell, inputs)
     inputs = jax.tree.map(jnp.asarray, inputs)
     if carry is None:
-        carry = _cell_carry(cell, params, inputs, "carry")
+        carry = own_carry(cell, params, inputs)
     if resets is None:
         fresh_carry = None
     elif fresh_carry is None:
-        fresh_carry = _cell_carry(cell, params, inputs, "fresh_carry, the carry that a reset restores")
+        fresh_carry = own_carry(cell, params, inputs, "fresh_carry, the carry that a reset restores")
     params, carry, fresh_carry = jax.tree.map(jnp.asarray, (params, carry, fresh_carry))
     if fresh_carry is not None:
         checks.check_fresh_carry(cell, carry, fresh_carry)
@@ -90,7 +90,8 @@ def scan(
     return run(cell, *options, params, inputs, carry, fresh_carry, lengths, resets)
 
 
-def _cell_carry(cell: Any, params: Any, inputs: Any, what: str) -> Any:
+def own_carry(cell: Any, params: Any, inputs: Any, what: str = "carry") -> Any:
+    """The initial carry of a cell for these inputs ``[time, *batch, ...]``; a function has none."""
     if not isinstance(cell, Cell):
         raise ValueError(f"{checks.describe(cell)} is a function and has no initial carry of its own; pass {what}")
     floats = [a for a in jax.tree.leaves((params, inputs)) if jnp.issubdtype(jnp.result_type(a), jnp.inexact)]
