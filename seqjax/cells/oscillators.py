@@ -1,0 +1,158 @@
+"""Networks of oscillators: each unit has a position and a velocity."""
+
+import dataclasses
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from seqjax.cells.base import AffineCell, Cell
+from seqjax.cells.initializers import Initializer, initialize
+
+
+class OscillatorCarry(NamedTuple):
+    """Carry of the oscillator cells."""
+
+    hidden: jax.Array
+    """Positions, ``[*batch, hidden_size]``."""
+    velocity: jax.Array
+    """``[*batch, hidden_size]``."""
+
+
+class CoRNNParams(NamedTuple):
+    """Parameters of :class:`CoRNN`."""
+
+    kernel: jax.Array
+    """Input kernel, ``[input_size, hidden_size]``."""
+    recurrent_kernel: jax.Array
+    """From the positions, ``[hidden_size, hidden_size]``."""
+    velocity_kernel: jax.Array
+    """From the velocities, ``[hidden_size, hidden_size]``."""
+    bias: jax.Array
+    """``[hidden_size]``."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CoRNN(AffineCell):
+    r"""Coupled oscillatory recurrent network (Rusch and Mishra 2021).
+
+    .. math::
+        z_t &= z_{t-1} + \Delta t \, (\tanh(x_t W + y_{t-1} U + z_{t-1} V + b)
+            - \gamma y_{t-1} - \epsilon z_{t-1}) && \text{damping="explicit"} \\
+        z_t &= z_{t-1} + \Delta t \, (\tanh(x_t W + y_{t-1} U + z_{t-1} V + b)
+            - \gamma y_{t-1} - \epsilon z_t) && \text{damping="implicit"} \\
+        y_t &= y_{t-1} + \Delta t \, z_t
+
+    The output is the position :math:`y_t`; the velocity is :math:`z_t`. ``time_step`` is :math:`\Delta t`,
+    ``stiffness`` :math:`\gamma`, ``friction`` :math:`\epsilon`.
+    """
+
+    time_step: float = 0.042
+    stiffness: float = 2.7
+    friction: float = 4.7
+    damping: Literal["explicit", "implicit"] = "explicit"
+
+    paper = "Rusch and Mishra 2021, Coupled oscillatory recurrent neural network (coRNN), ICLR, arXiv:2010.00951"
+    conventions = (
+        "The damping acts on the old velocity, as in the authors' code; the paper allows the new one too "
+        '(damping="implicit", solved for z_t).',
+        "The defaults of the three constants are the authors' for sequential MNIST; they are tuned for each task.",
+    )
+    elsewhere = {
+        "torchrecurrent 0.2.5": "damping on the old velocity, where its documentation writes the new one; three biases",
+        "rnn-jax 0.0.2": "stiffness and friction are not multiplied by the time step; ReLU by default",
+    }
+    carry_type = OscillatorCarry
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.damping not in ("explicit", "implicit"):
+            raise ValueError(f"CoRNN.damping must be 'explicit' or 'implicit', got {self.damping!r}")
+
+    def init(self, key: jax.Array, dtype: DTypeLike = jnp.float32) -> CoRNNParams:
+        """Draw parameters; the bias starts at zero."""
+        kernel_key, recurrent_key, velocity_key = jax.random.split(key, 3)
+        return CoRNNParams(
+            kernel=self.draw_kernel(kernel_key, dtype=dtype),
+            recurrent_kernel=self.draw_recurrent_kernel(recurrent_key, dtype=dtype),
+            velocity_kernel=self.draw_recurrent_kernel(velocity_key, dtype=dtype),
+            bias=jnp.zeros(self.hidden_size, dtype),
+        )
+
+    def __call__(
+        self, params: CoRNNParams, carry: OscillatorCarry, inputs: jax.Array
+    ) -> tuple[OscillatorCarry, jax.Array]:
+        """One step; see the class."""
+        y, z, dt = carry.hidden, carry.velocity, self.time_step
+        force = jnp.tanh(
+            inputs @ params.kernel + y @ params.recurrent_kernel + z @ params.velocity_kernel + params.bias
+        )
+        if self.damping == "explicit":
+            z = z + dt * (force - self.stiffness * y - self.friction * z)
+        else:
+            z = (z + dt * (force - self.stiffness * y)) / (1 + dt * self.friction)
+        y = y + dt * z
+        return OscillatorCarry(hidden=y, velocity=z), y
+
+
+class UnICORNNParams(NamedTuple):
+    """Parameters of :class:`UnICORNN`."""
+
+    kernel: jax.Array
+    """Input kernel, ``[input_size, hidden_size]``."""
+    recurrent_weights: jax.Array
+    """Each unit's weight on its own position, ``[hidden_size]``."""
+    bias: jax.Array
+    """``[hidden_size]``."""
+    time_scale: jax.Array
+    """``[hidden_size]``: before the sigmoid, the share of the time step that each unit takes."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class UnICORNN(Cell):
+    r"""Undamped independent controlled oscillatory recurrent network (Rusch and Mishra 2021).
+
+    .. math::
+        z_t &= z_{t-1} - \Delta t \, \sigma(c) \odot (\tanh(w \odot y_{t-1} + x_t W + b) + \alpha y_{t-1}) \\
+        y_t &= y_{t-1} + \Delta t \, \sigma(c) \odot z_t
+
+    The output is the position :math:`y_t`. ``time_step`` is :math:`\Delta t`, ``stiffness`` :math:`\alpha`. The units
+    of a layer do not see each other; one step is symplectic and can be inverted.
+    """
+
+    time_step: float = 0.19
+    stiffness: float = 30.65
+    kernel_initializer: Initializer = "glorot_uniform"
+
+    paper = (
+        "Rusch and Mishra 2021, UnICORNN: a recurrent model for learning very long time dependencies, ICML, "
+        "arXiv:2103.05487"
+    )
+    conventions = (
+        "One layer; the paper stacks several, with residual connections where there are many.",
+        "The defaults of the two constants are the authors' for permuted sequential MNIST.",
+    )
+    elsewhere = {"RecurrentLayers.jl": "the recurrent weight is a full matrix by default"}
+    carry_type = OscillatorCarry
+
+    def init(self, key: jax.Array, dtype: DTypeLike = jnp.float32) -> UnICORNNParams:
+        """Draw parameters: w in (0, 1) and c in (-0.1, 0.1) as in the authors' code; the bias starts at zero."""
+        kernel_key, recurrent_key, scale_key = jax.random.split(key, 3)
+        shape = (self.hidden_size,)
+        return UnICORNNParams(
+            kernel=initialize(self.kernel_initializer, kernel_key, (self.input_size, self.hidden_size), dtype),
+            recurrent_weights=jax.random.uniform(recurrent_key, shape).astype(dtype),
+            bias=jnp.zeros(shape, dtype),
+            time_scale=jax.random.uniform(scale_key, shape, minval=-0.1, maxval=0.1).astype(dtype),
+        )
+
+    def __call__(
+        self, params: UnICORNNParams, carry: OscillatorCarry, inputs: jax.Array
+    ) -> tuple[OscillatorCarry, jax.Array]:
+        """One step; see the class."""
+        y, z, dt = carry.hidden, carry.velocity, self.time_step * jax.nn.sigmoid(params.time_scale)
+        force = jnp.tanh(inputs @ params.kernel + params.recurrent_weights * y + params.bias)
+        z = z - dt * (force + self.stiffness * y)
+        y = y + dt * z
+        return OscillatorCarry(hidden=y, velocity=z), y
