@@ -8,3 +8,12 @@ from seqjax.analysis.spectra import kernel_eigenvalues as kernel_eigenvalues
 from seqjax.analysis.spectra import lyapunov_exponents as lyapunov_exponents
 from seqjax.analysis.spectra import product_singular_values as product_singular_values
 from seqjax.analysis.spectra import step_jacobians as step_jacobians
+from seqjax.analysis.surface import DescentPath as DescentPath
+from seqjax.analysis.surface import Plane as Plane
+from seqjax.analysis.surface import cliff as cliff
+from seqjax.analysis.surface import descend as descend
+from seqjax.analysis.surface import error_surface as error_surface
+from seqjax.analysis.surface import plane_of_weights as plane_of_weights
+from seqjax.analysis.surface import random_plane as random_plane
+from seqjax.analysis.truncation import Truncation as Truncation
+from seqjax.analysis.truncation import truncation as truncation

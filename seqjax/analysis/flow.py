@@ -2,20 +2,14 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from seqjax.analysis.perturbed import is_state, perturbed
-from seqjax.cells import Cell
-from seqjax.engine import scan
-from seqjax.engine.checks import batch_shape, check_inputs, describe
-from seqjax.engine.driver import own_carry
-
-Loss = Callable[..., jax.Array]
+from seqjax.analysis.backward import Loss, Pull, backward, checked, leaf_names
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -150,24 +144,22 @@ def gradient_flow(
         >>> round(float(flow.norms["carry"][0, 0]), 2)  # 1.1 ** 50
         117.39
     """
-    time_steps = check_inputs(cell, inputs)
-    if time_steps < 2:
-        raise ValueError(f"the inputs have {time_steps} time step, and a gradient through time needs at least 2")
-    inputs, params = jax.tree.map(jnp.asarray, (inputs, params))
-    carry = jax.tree.map(jnp.asarray, own_carry(cell, params, inputs) if carry is None else carry)
-    batch = batch_shape(cell, inputs) if isinstance(cell, Cell) else jax.tree.leaves(inputs)[0].shape[1:-1]
-    names = leaf_names(carry)
-    states = [is_state(leaf) for leaf in jax.tree.leaves(carry)]
-    if not any(states):
-        raise ValueError(
-            f"the carry of {describe(cell)} has no floating leaf ({carry!r}): nothing recurs that has a gradient"
-        )
+    params, inputs, carry, batch_axes = checked(cell, params, inputs, carry)
+    time_steps = jax.tree.leaves(inputs)[0].shape[0]
     chosen = np.arange(time_steps) if times is None else np.atleast_1d(np.asarray(times))
     if chosen.size == 0 or chosen.min() < 0 or chosen.max() >= time_steps:
         raise ValueError(f"times must be steps 0 to {time_steps - 1}, got {times!r}")
-    norms = _flow(cell, loss, len(batch), params, inputs, carry, targets, jnp.asarray(chosen))
-    kept = [name for name, state in zip(names, states, strict=True) if state]
-    for name, values in zip(kept, norms, strict=True):
+
+    def visit(state: None, time: jax.Array, pull: Pull, rows: Any) -> tuple[None, list]:
+        _, _, d_states = jax.vmap(pull)(rows)
+        return None, [_norm(d, batch_axes) for d in d_states]
+
+    def run(params: Any, inputs: Any, carry: Any, targets: Any, times: jax.Array) -> list[jax.Array]:
+        _, norms = backward(cell, params, inputs, carry, loss, targets, times, visit, None)
+        return [jnp.moveaxis(leaf, 0, 1) for leaf in norms]
+
+    names, norms = leaf_names(carry), jax.jit(run)(params, inputs, carry, targets, jnp.asarray(chosen))
+    for name, values in zip(names, norms, strict=True):
         finite = np.isfinite(values)
         if not finite.all():
             row, step, *_ = np.argwhere(~finite)[-1]
@@ -175,64 +167,7 @@ def gradient_flow(
                 f"the gradient of the loss at step {chosen[row]} to {name} at step {step} is not finite; are the "
                 "outputs finite, and is the loss defined for them?"
             )
-    return GradientFlow(norms=dict(zip(kept, norms, strict=True)), times=chosen)
-
-
-def leaf_names(carry: Any) -> list[str]:
-    """The names of a carry's leaves, as the other tables of this package use them."""
-    paths = [jax.tree_util.keystr(path, simple=True, separator=".") for path, _ in jax.tree.leaves_with_path(carry)]
-    return [path or "carry" for path in paths]
-
-
-def _flow(
-    cell: Any, loss: Loss | None, batch_axes: int, params: Any, inputs: Any, carry: Any, targets: Any, times: jax.Array
-) -> list[jax.Array]:
-    def run(params: Any, inputs: Any, carry: Any, targets: Any, times: jax.Array) -> list[jax.Array]:
-        _, outputs, carries = scan(cell, params, inputs, carry, return_carries=True)
-        before = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest[:-1]]), carry, carries)
-        d_outputs = jax.grad(lambda outputs: _total(loss, outputs, targets))(outputs)
-        one = lambda tree: jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), tree)
-        step = perturbed(cell, params, carry, one(inputs))
-        leaves, structure = jax.tree.flatten(carry)
-        where = [index for index, leaf in enumerate(leaves) if is_state(leaf)]
-
-        def with_states(tree: Any, states: list) -> Any:
-            values = dict(zip(where, states, strict=True))
-            return jax.tree.unflatten(
-                structure, [values.get(index, leaf) for index, leaf in enumerate(jax.tree.leaves(tree))]
-            )
-
-        def pull_back(cotangents: list, at: Any) -> tuple[list, list]:
-            time, carry, x, d_output = at
-
-            def of_states(states: list, added: list) -> tuple[list, Any]:
-                perturbation = dict(zip(where, added, strict=True))
-                new_carry, output = step(
-                    params, with_states(carry, states), x, [perturbation.get(i) for i in range(len(leaves))]
-                )
-                return [jax.tree.leaves(new_carry)[i] for i in where], output
-
-            states = [jax.tree.leaves(carry)[i] for i in where]
-            _, pull = jax.vjp(of_states, states, jax.tree.map(jnp.zeros_like, states))
-            here = times == time
-            pick = lambda a: jnp.where(jnp.expand_dims(here, range(1, a.ndim + 1)), a, jnp.zeros_like(a))
-            d_states, d_added = jax.vmap(pull)((cotangents, jax.tree.map(pick, d_output)))
-            return d_states, [_norm(d, batch_axes) for d in d_added]
-
-        zeros = [jnp.zeros((times.size, *leaves[i].shape), leaves[i].dtype) for i in where]
-        steps = jnp.arange(jax.tree.leaves(inputs)[0].shape[0])
-        _, norms = jax.lax.scan(pull_back, zeros, (steps, before, inputs, d_outputs), reverse=True)
-        return [jnp.moveaxis(leaf, 0, 1) for leaf in norms]
-
-    return jax.jit(run)(params, inputs, carry, targets, times)
-
-
-def _total(loss: Loss | None, outputs: Any, targets: Any) -> jax.Array:
-    """The sum of all losses; no loss depends on another step's output, so its gradient is every loss's own."""
-    if loss is None:
-        return sum((jnp.sum(leaf) for leaf in jax.tree.leaves(outputs)), jnp.zeros(()))
-    each = jax.vmap(loss)(outputs) if targets is None else jax.vmap(loss)(outputs, targets)
-    return jnp.sum(each)
+    return GradientFlow(norms=dict(zip(names, norms, strict=True)), times=chosen)
 
 
 def _norm(cotangent: jax.Array, batch_axes: int) -> jax.Array:
