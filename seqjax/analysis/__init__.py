@@ -1,8 +1,12 @@
 """Gradients through time as numbers: pure functions of a step, its parameters and a batch."""
 
+from seqjax.analysis.fixed_points import FixedPoints as FixedPoints
+from seqjax.analysis.fixed_points import fixed_points as fixed_points
 from seqjax.analysis.flow import FlowSummary as FlowSummary
 from seqjax.analysis.flow import GradientFlow as GradientFlow
 from seqjax.analysis.flow import gradient_flow as gradient_flow
+from seqjax.analysis.memory import MemoryCapacity as MemoryCapacity
+from seqjax.analysis.memory import memory_capacity as memory_capacity
 from seqjax.analysis.spectra import jacobian_eigenvalues as jacobian_eigenvalues
 from seqjax.analysis.spectra import kernel_eigenvalues as kernel_eigenvalues
 from seqjax.analysis.spectra import lyapunov_exponents as lyapunov_exponents
