@@ -4,7 +4,16 @@ To add a cell, write its class in a file of this folder and add one line here: `
 Name``. The registry is computed from these lines, and tests, benchmarks, command line and docs pick the cell up.
 """
 
+from seqjax.cells.additive import ATR as ATR
+from seqjax.cells.additive import CFN as CFN
+from seqjax.cells.additive import RAN as RAN
+from seqjax.cells.additive import SGRN as SGRN
+from seqjax.cells.antisymmetric import AntisymmetricRNN as AntisymmetricRNN
+from seqjax.cells.antisymmetric import GatedAntisymmetricRNN as GatedAntisymmetricRNN
 from seqjax.cells.base import Cell as Cell
+from seqjax.cells.bistable import BRC as BRC
+from seqjax.cells.bistable import NBRC as NBRC
+from seqjax.cells.clockwork import Clockwork as Clockwork
 from seqjax.cells.convolutional import ConvGRU as ConvGRU
 from seqjax.cells.convolutional import ConvLSTM as ConvLSTM
 from seqjax.cells.copied_context import ElmanOriginal as ElmanOriginal
@@ -12,16 +21,27 @@ from seqjax.cells.copied_context import JordanOriginal as JordanOriginal
 from seqjax.cells.elapsed_time import GRUD as GRUD
 from seqjax.cells.elapsed_time import PhasedLSTM as PhasedLSTM
 from seqjax.cells.elapsed_time import TimeAwareLSTM as TimeAwareLSTM
+from seqjax.cells.elementwise import QRNN as QRNN
+from seqjax.cells.elementwise import SRU as SRU
 from seqjax.cells.elman import Elman as Elman
+from seqjax.cells.fast import FastGRNN as FastGRNN
+from seqjax.cells.fast import FastRNN as FastRNN
 from seqjax.cells.gru import GRU as GRU
+from seqjax.cells.highway import RHN as RHN
 from seqjax.cells.hyper import HyperLSTM as HyperLSTM
 from seqjax.cells.independent import IndRNN as IndRNN
+from seqjax.cells.input_candidate import STAR as STAR
+from seqjax.cells.input_candidate import LightRU as LightRU
+from seqjax.cells.input_candidate import MinimalRNN as MinimalRNN
 from seqjax.cells.jordan import Jordan as Jordan
 from seqjax.cells.leaky import ContinuousTimeRNN as ContinuousTimeRNN
 from seqjax.cells.leaky import LeakyRNN as LeakyRNN
 from seqjax.cells.leaky import WilsonCowan as WilsonCowan
-from seqjax.cells.liquid import CfC as CfC
+from seqjax.cells.light_gated import LiGRU as LiGRU
+from seqjax.cells.light_gated import SLiGRU as SLiGRU
+from seqjax.cells.lipschitz import LipschitzRNN as LipschitzRNN
 from seqjax.cells.liquid import LTC as LTC
+from seqjax.cells.liquid import CfC as CfC
 from seqjax.cells.long_expressive import LEM as LEM
 from seqjax.cells.lstm import LSTM as LSTM
 from seqjax.cells.lstm_connections import WMCLSTM as WMCLSTM
@@ -35,12 +55,38 @@ from seqjax.cells.lstm_variants import CoupledLSTM as CoupledLSTM
 from seqjax.cells.lstm_variants import OriginalLSTM as OriginalLSTM
 from seqjax.cells.lstm_variants import PeepholeLSTM as PeepholeLSTM
 from seqjax.cells.lstm_variants import ProjectedLSTM as ProjectedLSTM
+from seqjax.cells.minimal_gated import MGU as MGU
+from seqjax.cells.minimal_gated import MGU1 as MGU1
+from seqjax.cells.minimal_gated import MGU2 as MGU2
+from seqjax.cells.minimal_gated import MGU3 as MGU3
+from seqjax.cells.minion import MiRU1 as MiRU1
+from seqjax.cells.minion import MiRU2 as MiRU2
+from seqjax.cells.multiplicative import MultiplicativeIntegrationRNN as MultiplicativeIntegrationRNN
+from seqjax.cells.multiplicative import MultiplicativeRNN as MultiplicativeRNN
+from seqjax.cells.mutated import MUT1 as MUT1
+from seqjax.cells.mutated import MUT2 as MUT2
+from seqjax.cells.mutated import MUT3 as MUT3
 from seqjax.cells.nested import NestedLSTM as NestedLSTM
 from seqjax.cells.ordered import ONLSTM as ONLSTM
 from seqjax.cells.oscillators import CoRNN as CoRNN
 from seqjax.cells.oscillators import UnICORNN as UnICORNN
+from seqjax.cells.piecewise_linear import PLRNN as PLRNN
+from seqjax.cells.polynomial_memory import LMU as LMU
+from seqjax.cells.polynomial_memory import HiPPORNN as HiPPORNN
 from seqjax.cells.rectified import IRNN as IRNN
 from seqjax.cells.rectified import NPRNN as NPRNN
+from seqjax.cells.reservoir import ES2N as ES2N
+from seqjax.cells.reservoir import EchoState as EchoState
+from seqjax.cells.shuffling import ShufflingRNN as ShufflingRNN
+from seqjax.cells.simple_gated import DSGU as DSGU
+from seqjax.cells.simple_gated import SGU as SGU
+from seqjax.cells.strongly_typed import StronglyTypedGRU as StronglyTypedGRU
+from seqjax.cells.strongly_typed import StronglyTypedLSTM as StronglyTypedLSTM
+from seqjax.cells.strongly_typed import StronglyTypedRNN as StronglyTypedRNN
+from seqjax.cells.structurally_constrained import SCRN as SCRN
+from seqjax.cells.time_delay import TauGRU as TauGRU
+from seqjax.cells.update_gate import UGRNN as UGRNN
+from seqjax.cells.update_gate import IntersectionRNN as IntersectionRNN
 
 _REGISTRY: dict[str, type[Cell]] = {
     name: value
