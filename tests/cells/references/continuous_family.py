@@ -98,19 +98,65 @@ def phased_lstm(cell: Any, p: Any, carry: Carry, inputs: Any) -> tuple[Carry, Ar
     return (h, c), h
 
 
+def ltc(cell: Any, p: Any, carry: Carry, inputs: Any) -> tuple[Carry, Array]:
+    """Hasani et al. 2021, algorithm 1 with the synapses of their section on the fused solver, neuron by neuron."""
+    (v,) = carry
+    x, elapsed = (inputs, cell.elapsed) if cell.elapsed is not None else (inputs.values, inputs.elapsed[0])
+    delta = elapsed / cell.unfolds
+    for _ in range(cell.unfolds):
+        new = np.empty_like(v)
+        for i in range(len(v)):
+            cm, g = np.log1p(np.exp(p.capacitance[i])), np.log1p(np.exp(p.leak_conductance[i]))
+            numerator, denominator = cm / delta * v[i] + g * p.leak_potential[i], cm / delta + g
+            for synapses, before in ((p.sensory, x), (p.recurrent, v)):
+                for j in range(len(before)):
+                    s = np.log1p(np.exp(synapses.conductance[j, i]))
+                    s = s * sigmoid(synapses.steepness[j, i] * (before[j] - synapses.midpoint[j, i]))
+                    numerator, denominator = numerator + s * synapses.reversal[j, i], denominator + s
+            new[i] = numerator / denominator
+        v = new
+    return (v,), v
+
+
+def cfc(cell: Any, p: Any, carry: Carry, inputs: Any) -> tuple[Carry, Array]:
+    """Hasani et al. 2022, and its two variants without the gate."""
+    (h,) = carry
+    x, elapsed = (inputs, cell.elapsed) if cell.elapsed is not None else (inputs.values, inputs.elapsed[0])
+    backbone = 1.7159 * np.tanh(0.666 * (p.kernel.T @ x + p.recurrent_kernel.T @ h + p.bias))
+    if cell.mode == "pure":
+        f = p.head_kernel.T @ backbone + p.head_bias
+        h = p.limit - p.limit * np.exp(-elapsed * (np.abs(p.rate) + np.abs(f))) * f
+        return (h,), h
+    w, b = gates(p.head_kernel, "ghab"), gates(p.head_bias, "ghab")
+    head = {name: w[name].T @ backbone + b[name] for name in "ghab"}
+    interpolation = sigmoid(head["a"] * elapsed + head["b"])
+    first, second = np.tanh(head["g"]), np.tanh(head["h"])
+    if cell.mode == "no_gate":
+        h = first + interpolation * second
+    else:
+        h = first * (1 - interpolation) + interpolation * second
+    return (h,), h
+
+
 REFERENCES: dict[str, Step] = {
+    "CfC": cfc,
     "CoRNN": cornn,
     "GRUD": grud,
     "LEM": lem,
+    "LTC": ltc,
     "PhasedLSTM": phased_lstm,
     "TimeAwareLSTM": time_aware_lstm,
     "UnICORNN": unicornn,
 }
 
 OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "CfC-no_gate": ("CfC", {"mode": "no_gate", "backbone_size": 5, "elapsed": 0.7}),
+    "CfC-pure": ("CfC", {"mode": "pure", "backbone_size": 5}),
+    "CfC-timed": ("CfC", {"backbone_size": 5, "elapsed": None}),
     "CoRNN-implicit": ("CoRNN", {"damping": "implicit", "time_step": 0.3}),
     "GRUD-mean": ("GRUD", {"input_mean": (0.5, -1.0, 2.0)}),
     "LEM-time_step": ("LEM", {"time_step": 0.3}),
+    "LTC-timed": ("LTC", {"elapsed": None, "unfolds": 2}),
     "PhasedLSTM-open": ("PhasedLSTM", {"open_ratio": 0.6, "leak": 0.1, "longest_period": 3.0}),
     "TimeAwareLSTM-reciprocal": ("TimeAwareLSTM", {"decay": "reciprocal", "forget_bias": 0.0}),
 }
