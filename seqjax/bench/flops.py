@@ -1,7 +1,5 @@
 """How many operations the products of a pass take, counted in the traced step."""
 
-import math
-from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -10,6 +8,7 @@ import jax.numpy as jnp
 from seqjax.bench.programs import Pass
 from seqjax.bench.settings import Shape
 from seqjax.cells import Cell
+from seqjax.engine import flops
 
 
 def product_flops(cell: Cell, shape: Shape, pass_name: Pass) -> int:
@@ -27,21 +26,4 @@ def product_flops(cell: Cell, shape: Shape, pass_name: Pass) -> int:
         return results, pullback(results)
 
     step = cell if pass_name == "forward" else with_gradients
-    jaxpr = jax.make_jaxpr(step)(params, carry, inputs).jaxpr
-    return shape.time * sum(_flops(equation) for equation in _products(jaxpr))
-
-
-def _products(jaxpr: Any) -> Iterator[Any]:
-    for equation in jaxpr.eqns:
-        if equation.primitive.name == "dot_general":
-            yield equation
-        for value in equation.params.values():
-            inner = getattr(value, "jaxpr", value)
-            if hasattr(inner, "eqns"):
-                yield from _products(inner)
-
-
-def _flops(product: Any) -> int:
-    (contracted, _), _ = product.params["dimension_numbers"]
-    left = product.invars[0].aval.shape
-    return 2 * product.outvars[0].aval.size * math.prod(left[axis] for axis in contracted)
+    return shape.time * flops.product_flops(step, params, carry, inputs)
