@@ -4,6 +4,7 @@ The command line prints the message and exits with ``exit_code``; as a library t
 """
 
 import difflib
+import importlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,6 +31,27 @@ class CheckpointError(SeqjaxError):
 
 class TrainingError(SeqjaxError):
     """Training that cannot go on, such as a loss that is not finite."""
+
+
+class MissingExtra(SeqjaxError, ImportError):
+    """An optional package that is not installed."""
+
+
+def require(module: str, extra: str, purpose: str) -> Any:
+    """An optional package, imported.
+
+    Args:
+        module: its name.
+        extra: of seqjax that brings it.
+        purpose: what it is needed for, after its name: "draws pictures".
+
+    Raises:
+        MissingExtra: it is not installed; the message names the extra.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingExtra(f"{module} {purpose} and is not installed; pip install 'seqjax[{extra}]'") from error
 
 
 def closest(word: str, known: Sequence[str]) -> str | None:
