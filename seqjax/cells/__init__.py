@@ -68,6 +68,7 @@ from seqjax.cells.mutated import MUT2 as MUT2
 from seqjax.cells.mutated import MUT3 as MUT3
 from seqjax.cells.nested import NestedLSTM as NestedLSTM
 from seqjax.cells.ordered import ONLSTM as ONLSTM
+from seqjax.cells.oscillators import RON as RON
 from seqjax.cells.oscillators import CoRNN as CoRNN
 from seqjax.cells.oscillators import UnICORNN as UnICORNN
 from seqjax.cells.piecewise_linear import PLRNN as PLRNN

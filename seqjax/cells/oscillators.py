@@ -96,6 +96,93 @@ class CoRNN(AffineCell):
         return OscillatorCarry(hidden=y, velocity=z), y
 
 
+class RONParams(NamedTuple):
+    """Parameters of :class:`RON`, all fixed."""
+
+    kernel: jax.Array
+    """Input kernel, ``[input_size, hidden_size]``."""
+    recurrent_kernel: jax.Array
+    """From the positions, ``[hidden_size, hidden_size]``."""
+    bias: jax.Array
+    """``[hidden_size]``."""
+    stiffness: jax.Array
+    """Of each unit, ``[hidden_size]``."""
+    friction: jax.Array
+    """Of each unit, ``[hidden_size]``."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RON(AffineCell):
+    r"""Random oscillators network: a fixed reservoir of oscillators, no two alike (Ceni et al. 2024).
+
+    .. math::
+        z_t &= z_{t-1} + \Delta t \, (\tanh(x_t W + y_{t-1} U + b)
+            - \gamma \odot y_{t-1} - \epsilon \odot z_{t-1}) \\
+        y_t &= y_{t-1} + \Delta t \, z_t
+
+    The output is the position :math:`y_t`, for a read-out that is learned outside. ``time_step`` is :math:`\Delta t`;
+    :math:`\gamma` and :math:`\epsilon` are drawn uniformly between the two numbers of ``stiffness`` and ``friction``.
+    No weight has a gradient.
+    """
+
+    time_step: float = 0.042
+    stiffness: tuple[float, float] = (1.7, 3.7)
+    friction: tuple[float, float] = (4.2, 5.2)
+    kernel_initializer: Initializer = "uniform(-1.0, 1.0)"
+    recurrent_initializer: Initializer = "spectral_radius(0.99, initializer='uniform(-1.0, 1.0)')"
+    bias_initializer: Initializer = "uniform(-1.0, 1.0)"
+
+    paper = "Ceni, Cossu, Stoelzle, Liu, Della Santina, Bacciu and Gallicchio 2024, Random oscillators network, AISTATS"
+    conventions = (
+        "The velocities do not enter the nonlinearity, unlike in coRNN.",
+        "Stiffness, friction, spectral radius and the scale of the inputs are tuned for each task; the defaults are "
+        "around those of coRNN.",
+        "The reservoir is stopped inside the step; leave its parameters out of weight decay.",
+    )
+    elsewhere = {
+        "rnn-jax 0.0.2": "coRNN with heterogeneous=True is trained, reads the velocities, and draws the friction "
+        "between the two numbers of the stiffness"
+    }
+    carry_type = OscillatorCarry
+    law_exceptions = {
+        "gradients_equal_those_of_the_plain_scan": "the fixed reservoir carries no gradient",
+        "gradients_equal_finite_differences": "the fixed reservoir carries no gradient",
+    }
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("stiffness", "friction"):
+            bounds = getattr(self, name)
+            if not (isinstance(bounds, tuple) and len(bounds) == 2 and bounds[0] <= bounds[1]):
+                raise ValueError(f"RON.{name} must be a tuple (lowest, highest), got {bounds!r}")
+
+    def init(self, key: jax.Array, dtype: DTypeLike = jnp.float32) -> RONParams:
+        """Draw the reservoir."""
+        kernel_key, recurrent_key, bias_key, stiffness_key, friction_key = jax.random.split(key, 5)
+        shape = (self.hidden_size,)
+        return RONParams(
+            kernel=self.draw_kernel(kernel_key, dtype=dtype),
+            recurrent_kernel=self.draw_recurrent_kernel(recurrent_key, dtype=dtype),
+            bias=initialize(self.bias_initializer, bias_key, (1, self.hidden_size), dtype)[0],
+            stiffness=_between(self.stiffness, stiffness_key, shape, dtype),
+            friction=_between(self.friction, friction_key, shape, dtype),
+        )
+
+    def __call__(
+        self, params: RONParams, carry: OscillatorCarry, inputs: jax.Array
+    ) -> tuple[OscillatorCarry, jax.Array]:
+        """One step; see the class."""
+        params, y, z, dt = jax.lax.stop_gradient(params), carry.hidden, carry.velocity, self.time_step
+        force = jnp.tanh(inputs @ params.kernel + y @ params.recurrent_kernel + params.bias)
+        z = z + dt * (force - params.stiffness * y - params.friction * z)
+        y = y + dt * z
+        return OscillatorCarry(hidden=y, velocity=z), y
+
+
+def _between(bounds: tuple[float, float], key: jax.Array, shape: tuple[int, ...], dtype: DTypeLike) -> jax.Array:
+    return jax.random.uniform(key, shape, minval=bounds[0], maxval=bounds[1]).astype(dtype)
+
+
 class UnICORNNParams(NamedTuple):
     """Parameters of :class:`UnICORNN`."""
 
@@ -142,9 +229,9 @@ class UnICORNN(Cell):
         shape = (self.hidden_size,)
         return UnICORNNParams(
             kernel=initialize(self.kernel_initializer, kernel_key, (self.input_size, self.hidden_size), dtype),
-            recurrent_weights=jax.random.uniform(recurrent_key, shape).astype(dtype),
+            recurrent_weights=_between((0.0, 1.0), recurrent_key, shape, dtype),
             bias=jnp.zeros(shape, dtype),
-            time_scale=jax.random.uniform(scale_key, shape, minval=-0.1, maxval=0.1).astype(dtype),
+            time_scale=_between((-0.1, 0.1), scale_key, shape, dtype),
         )
 
     def __call__(

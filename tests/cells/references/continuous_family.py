@@ -23,6 +23,15 @@ def cornn(cell: Any, p: Any, carry: Carry, x: Array) -> tuple[Carry, Array]:
     return (y, z), y
 
 
+def ron(cell: Any, p: Any, carry: Carry, x: Array) -> tuple[Carry, Array]:
+    """Ceni et al. 2024, with its matrices of stiffness and friction, which are diagonal."""
+    (y, z), dt = carry, cell.time_step
+    stiffness, friction = np.diag(p.stiffness), np.diag(p.friction)
+    acceleration = np.tanh(p.recurrent_kernel.T @ y + p.kernel.T @ x + p.bias) - stiffness @ y - friction @ z
+    z = z + dt * acceleration
+    return (y + dt * z, z), y + dt * z
+
+
 def unicornn(cell: Any, p: Any, carry: Carry, x: Array) -> tuple[Carry, Array]:
     """Rusch and Mishra 2021, equation 4, with the step size's squashing written 0.5 + 0.5 tanh(c / 2)."""
     y, z = carry
@@ -145,6 +154,7 @@ REFERENCES: dict[str, Step] = {
     "LEM": lem,
     "LTC": ltc,
     "PhasedLSTM": phased_lstm,
+    "RON": ron,
     "TimeAwareLSTM": time_aware_lstm,
     "UnICORNN": unicornn,
 }
@@ -160,3 +170,5 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "PhasedLSTM-open": ("PhasedLSTM", {"open_ratio": 0.6, "leak": 0.1, "longest_period": 3.0}),
     "TimeAwareLSTM-reciprocal": ("TimeAwareLSTM", {"decay": "reciprocal", "forget_bias": 0.0}),
 }
+
+STOPPED = {"RON": "params"}
