@@ -55,6 +55,16 @@ class Bidirectional(Layer):
         self.input_size = forward.input_size
         self.output_size = functions.merged_size(merge, forward.output_size, backward.output_size)
 
+    @property
+    def input_shapes(self) -> Any:
+        """Those of the forward layer."""
+        return self.forward.input_shapes
+
+    @property
+    def output_axes(self) -> int:
+        """That of the forward layer."""
+        return self.forward.output_axes
+
     @classmethod
     def from_cell(
         cls, cell: Cell, *, rngs: nnx.Rngs, merge: functions.Merge = "concatenate", **options: Any

@@ -20,14 +20,45 @@ MERGES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
 }
 
 
-def to_time_major(tree: Any, feature_axes: int = 1) -> Any:
-    """``[*batch, time, features]`` to ``[time, *batch, features]``; flags and tokens have no feature axis."""
-    return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1 - feature_axes, 0), tree)
+def to_time_major(tree: Any, feature_axes: Any = 1) -> Any:
+    """``[*batch, time, features]`` to ``[time, *batch, features]``; flags and tokens have no feature axis.
+
+    ``feature_axes`` is one number for all leaves or a tree of them.
+    """
+    return _each_leaf(lambda leaf, axes: jnp.moveaxis(leaf, -1 - axes, 0), tree, feature_axes)
 
 
-def to_batch_major(tree: Any, feature_axes: int = 1) -> Any:
-    """``[time, *batch, features]`` to ``[*batch, time, features]``."""
-    return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, -1 - feature_axes), tree)
+def to_batch_major(tree: Any, feature_axes: Any = 1) -> Any:
+    """``[time, *batch, features]`` to ``[*batch, time, features]``, as :func:`to_time_major`."""
+    return _each_leaf(lambda leaf, axes: jnp.moveaxis(leaf, 0, -1 - axes), tree, feature_axes)
+
+
+def _each_leaf(move: Callable[[jax.Array, int], jax.Array], tree: Any, feature_axes: Any) -> Any:
+    if isinstance(feature_axes, int):
+        return jax.tree.map(lambda leaf: move(leaf, feature_axes), tree)
+    return jax.tree.map(move, tree, feature_axes)
+
+
+def one_array(size: int) -> jax.ShapeDtypeStruct:
+    """One step's inputs of a layer that reads an array of ``size`` features, without batch axes."""
+    return jax.ShapeDtypeStruct((size,), jnp.float32)
+
+
+def check_inputs(layer: str, inputs: Any, expected: Any) -> None:
+    """Batch-major inputs must be a tree like one step's, every leaf ``[*batch, time, ...]``."""
+    if jax.tree.structure(inputs) != jax.tree.structure(expected):
+        raise TypeError(
+            f"{layer} got inputs of structure {jax.tree.structure(inputs)}, expected {jax.tree.structure(expected)}"
+        )
+    for (path, leaf), like in zip(jax.tree.leaves_with_path(inputs), jax.tree.leaves(expected), strict=True):
+        shape, axes = jnp.shape(leaf), like.ndim
+        if len(shape) > axes and shape[len(shape) - axes :] == like.shape:
+            continue
+        wanted = ", ".join(map(str, ("*batch", "time", *like.shape)))
+        raise ValueError(
+            f"{layer} got inputs{jax.tree_util.keystr(path)} of shape {shape}, expected [{wanted}]"
+            + ("; did you forget an embedding?" if axes == 1 and len(shape) < 3 else "")
+        )
 
 
 def merged(merge: Merge, forward: jax.Array, backward: jax.Array) -> jax.Array:
@@ -66,9 +97,9 @@ def zero_padding(outputs: jax.Array, lengths: jax.Array) -> jax.Array:
     return keep_where(valid_steps(outputs.shape[0], jnp.asarray(lengths)), outputs)
 
 
-def add_residual(inputs: jax.Array, outputs: jax.Array) -> jax.Array:
-    """A layer's outputs with its inputs added."""
-    return inputs + outputs
+def add_residual(inputs: Any, outputs: jax.Array) -> jax.Array:
+    """A layer's outputs with its inputs added; inputs of several leaves, such as values and times, are not."""
+    return inputs + outputs if jax.tree.structure(inputs) == jax.tree.structure(outputs) else outputs
 
 
 def types(tree: Any) -> tuple[Any, ...]:

@@ -59,6 +59,16 @@ class Recurrent(Layer):
         self.params = nnx.data(jax.tree.map(nnx.Param, cell.init(rngs.params(), param_dtype)))
 
     @property
+    def input_shapes(self) -> Any:
+        """Those of the cell."""
+        return self.cell.input_shapes()
+
+    @property
+    def output_axes(self) -> int:
+        """That of the cell."""
+        return len(self.cell.output_shape)
+
+    @property
     def param_values(self) -> Any:
         """The cell's parameters as plain arrays: what the pure functions take."""
         return jax.tree.map(lambda param: param[...], self.params, is_leaf=lambda leaf: isinstance(leaf, nnx.Variable))

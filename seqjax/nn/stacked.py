@@ -63,6 +63,16 @@ class Stacked(Layer):
         self.input_size = layers[0].input_size
         self.output_size = layers[-1].output_size
 
+    @property
+    def input_shapes(self) -> Any:
+        """Those of the lowest layer."""
+        return self.layers[0].input_shapes
+
+    @property
+    def output_axes(self) -> int:
+        """That of the highest layer."""
+        return self.layers[-1].output_axes
+
     def time_major(self, inputs: Any, carry: Any = None, *, lengths: Any = None, resets: Any = None) -> tuple[Any, Any]:
         """As the call, with inputs and outputs ``[time, *batch, features]`` and resets ``[time, *batch]``."""
 
