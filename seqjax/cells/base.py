@@ -102,7 +102,7 @@ class Cell(ABC):
         return self.carry_type(*(zeros for _ in self.carry_type._fields))
 
     @abstractmethod
-    def __call__(self, params: Any, carry: Any, inputs: jax.Array) -> tuple[Any, jax.Array]:
+    def __call__(self, params: Any, carry: Any, inputs: Any) -> tuple[Any, jax.Array]:
         """One step: ``(carry, output)`` from the parameters, the carry of the step before, and this step's inputs."""
 
     def __repr__(self) -> str:
