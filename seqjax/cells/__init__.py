@@ -68,6 +68,9 @@ from seqjax.cells.mutated import MUT2 as MUT2
 from seqjax.cells.mutated import MUT3 as MUT3
 from seqjax.cells.nested import NestedLSTM as NestedLSTM
 from seqjax.cells.ordered import ONLSTM as ONLSTM
+from seqjax.cells.orthogonal import NNRNN as NNRNN
+from seqjax.cells.orthogonal import ExpRNN as ExpRNN
+from seqjax.cells.orthogonal import ScoRNN as ScoRNN
 from seqjax.cells.oscillators import RON as RON
 from seqjax.cells.oscillators import CoRNN as CoRNN
 from seqjax.cells.oscillators import UnICORNN as UnICORNN
@@ -86,6 +89,7 @@ from seqjax.cells.strongly_typed import StronglyTypedLSTM as StronglyTypedLSTM
 from seqjax.cells.strongly_typed import StronglyTypedRNN as StronglyTypedRNN
 from seqjax.cells.structurally_constrained import SCRN as SCRN
 from seqjax.cells.time_delay import TauGRU as TauGRU
+from seqjax.cells.unitary import UnitaryRNN as UnitaryRNN
 from seqjax.cells.update_gate import UGRNN as UGRNN
 from seqjax.cells.update_gate import IntersectionRNN as IntersectionRNN
 
