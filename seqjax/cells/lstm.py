@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from seqjax.cells.activations import Activation, activation_function
-from seqjax.cells.base import AffineCell
+from seqjax.cells.forget_bias import ForgetGateCell
 from seqjax.cells.gates import named, split_gates
 
 
@@ -33,7 +33,7 @@ class LSTMCarry(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LSTM(AffineCell):
+class LSTM(ForgetGateCell):
     r"""Long short-term memory with a forget gate (Hochreiter and Schmidhuber 1997; Gers, Schmidhuber, Cummins 2000).
 
     .. math::
@@ -42,11 +42,14 @@ class LSTM(AffineCell):
         c_t &= f_t \odot c_{t-1} + i_t \odot g_t \\
         h_t &= o_t \odot \phi(c_t)
 
-    The output is :math:`h_t`. ``forget_bias`` is the initial value of :math:`b_f`.
+    The output is :math:`h_t`. With ``cell_clip``, :math:`c_t` is clipped to plus or minus that value before it is used
+    and carried on (Sak, Senior, Beaufays 2014). ``forget_bias`` is the initial value of :math:`b_f`, or the name of a
+    distribution: ``"uniform"`` (Gu et al. 2020), ``"chrono"`` (Tallec and Ollivier 2018) with ``longest_memory`` in
+    steps, ``"power_law"`` (Mahto et al. 2021); a drawn bias starts :math:`b_i` at :math:`-b_f`.
     """
 
-    forget_bias: float = 1.0
     activation: Activation = "tanh"
+    cell_clip: float | None = None
 
     paper = (
         "Hochreiter and Schmidhuber 1997, Long short-term memory, Neural Computation 9(8); "
@@ -54,7 +57,7 @@ class LSTM(AffineCell):
     )
     conventions = (
         "Gates in the order i, f, g, o, with one bias.",
-        "The forget gate's bias starts at 1 and is learned from there.",
+        "The forget gate's bias starts at 1, or as drawn, and is learned from there.",
     )
     elsewhere = {
         "torch, cuDNN, ONNX": "two biases, of which only the sum matters; ONNX orders the gates i, o, f, g",
@@ -64,14 +67,18 @@ class LSTM(AffineCell):
     }
     carry_type = LSTMCarry
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.cell_clip is not None and not self.cell_clip > 0:
+            raise ValueError(f"LSTM.cell_clip must be above zero, or None for no clipping, got {self.cell_clip!r}")
+
     def init(self, key: jax.Array, dtype: DTypeLike = jnp.float32) -> LSTMParams:
-        """Draw parameters; the bias is zero but for the forget gate's."""
-        kernel_key, recurrent_key = jax.random.split(key)
-        zeros = jnp.zeros(self.hidden_size, dtype)
+        """Draw parameters; the bias is zero but for the forget gate's, and a drawn one's input gate."""
+        kernel_key, recurrent_key, bias_key = jax.random.split(key, 3)
         return LSTMParams(
             kernel=self.draw_kernel(kernel_key, 4, dtype),
             recurrent_kernel=self.draw_recurrent_kernel(recurrent_key, 4, dtype),
-            bias=jnp.concatenate([zeros, zeros + self.forget_bias, zeros, zeros]).astype(dtype),
+            bias=self.draw_bias(bias_key, "ifgo", dtype),
         )
 
     def __call__(self, params: LSTMParams, carry: LSTMCarry, inputs: jax.Array) -> tuple[LSTMCarry, jax.Array]:
@@ -81,6 +88,9 @@ class LSTM(AffineCell):
         i, f, g, o = split_gates(gates, 4)
         i, f, g, o = jax.nn.sigmoid(i), jax.nn.sigmoid(f), activation(g), jax.nn.sigmoid(o)
         i, f, g, o = named(i, "input_gate"), named(f, "forget_gate"), named(g, "candidate"), named(o, "output_gate")
-        cell = named(f * carry.cell + i * g, "cell")
+        cell = f * carry.cell + i * g
+        if self.cell_clip is not None:
+            cell = jnp.clip(cell, -self.cell_clip, self.cell_clip)
+        cell = named(cell, "cell")
         hidden = o * activation(cell)
         return LSTMCarry(hidden=hidden, cell=cell), hidden

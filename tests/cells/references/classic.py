@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+import numpy as np
 
 from tests.cells.references.tools import Array, Step, function, gates
 
@@ -23,13 +24,15 @@ def jordan(cell: Any, p: Any, carry: tuple[Array, ...], x: Array) -> tuple[tuple
 
 
 def lstm(cell: Any, p: Any, carry: tuple[Array, ...], x: Array) -> tuple[tuple[Array, ...], Array]:
-    """Gers, Schmidhuber and Cummins 2000, without peepholes."""
+    """Gers, Schmidhuber and Cummins 2000, without peepholes; the clipped cell of Sak et al. 2014."""
     h, c = carry
     w, u, b = (gates(part, "ifgo") for part in (p.kernel, p.recurrent_kernel, p.bias))
     sigma, phi = function("sigmoid"), function(cell.activation)
     total = {gate: w[gate].T @ x + u[gate].T @ h + b[gate] for gate in "ifgo"}
     i, f, g, o = sigma(total["i"]), sigma(total["f"]), phi(total["g"]), sigma(total["o"])
     c = f * c + i * g
+    if cell.cell_clip is not None:
+        c = np.minimum(np.maximum(c, -cell.cell_clip), cell.cell_clip)
     h = o * phi(c)
     return (h, c), h
 
