@@ -20,26 +20,35 @@ if TYPE_CHECKING:
     from seqjax import cells as cells
     from seqjax import data as data
     from seqjax import decoding as decoding
+    from seqjax import laws as laws
     from seqjax import losses as losses
     from seqjax import nn as nn
     from seqjax import optim as optim
     from seqjax import parallel as parallel
     from seqjax import train as train
+    from seqjax.cards import card as card
     from seqjax.cells import Cell as Cell
     from seqjax.engine import explain as explain
     from seqjax.engine import scan as scan
 
-_MODULES = ("analysis", "cells", "data", "decoding", "losses", "nn", "optim", "parallel", "train")
-_NAMES = {"Cell": "seqjax.cells", "explain": "seqjax.engine", "scan": "seqjax.engine"}
+_MODULES = ("analysis", "cells", "data", "decoding", "laws", "losses", "nn", "optim", "parallel", "train")
+_NAMES = {
+    "Cell": "seqjax.cells",
+    "card": "seqjax.cards",
+    "explain": "seqjax.engine",
+    "scan": "seqjax.engine",
+}
 
 __all__ = [
     "Cell",
     "__version__",
     "analysis",
+    "card",
     "cells",
     "data",
     "decoding",
     "explain",
+    "laws",
     "losses",
     "nn",
     "optim",

@@ -1,5 +1,4 @@
 import contextlib
-import inspect
 import io
 import json
 import re
@@ -13,9 +12,7 @@ import yaml
 
 import seqjax.data
 import seqjax.train
-from seqjax.cells import registry
 from seqjax.cli import _parse, main
-from seqjax.cli.cells import readable
 from seqjax.config import config_to_dict, load_config, named_configs
 from seqjax.errors import CheckpointError, ConfigError, TrainingError
 
@@ -315,52 +312,6 @@ class TestRealRun:
             code, _, error = run(*command)
             assert code == 1
             assert error.startswith(f"error: {tmp_path} holds no run")
-
-
-@pytest.fixture(scope="module")
-def table():
-    with contextlib.redirect_stdout(io.StringIO()) as out:
-        assert main(["cells"]) == 0
-    return out.getvalue()
-
-
-class TestCells:
-    def test_every_cell_has_a_row(self, table):
-        rows = table.partition("\n\n")[0].splitlines()[1:]
-        assert [row.split()[0] for row in rows] == list(registry())
-
-    def test_parameters_and_products(self, table):
-        def row(name):
-            return next(line.split()[1:4] for line in table.splitlines() if line.startswith(name + " "))
-
-        # LSTM: four gates of a kernel, a recurrent kernel and one bias; all gates in one product.
-        assert row("LSTM") == [f"{4 * 128 * (64 + 128 + 1):,}", "1", "1"]
-        # GRU: three gates, and the candidate's second bias.
-        assert row("GRU")[:1] == [f"{3 * 128 * (64 + 128 + 1) + 128:,}"]
-        # Jordan: the recurrent product needs the output product of the step before.
-        assert row("Jordan") == [f"{128 * (64 + 128 + 1) + 128 * 129:,}", "2", "2"]
-
-    def test_a_page_has_equations_options_shapes_and_the_paper(self, run):
-        code, out, _ = run("cells", "LSTM")
-        assert code == 0
-        assert "    c_t = f_t ⊙ c_{t-1} + i_t ⊙ g_t\n" in out
-        assert re.search(r"^  forget_bias +1\.0$", out, re.MULTILINE)
-        assert re.search(r"^  recurrent_kernel +\[128, 512\] +65,536$", out, re.MULTILINE)
-        assert re.search(r"^  cell +\[128\]$", out, re.MULTILINE)
-        assert "Hochreiter and Schmidhuber 1997" in out
-
-    def test_json_is_one_record_a_cell(self, run):
-        record = json.loads(run("cells", "GRU", "--json")[1])
-        assert record["name"] == "GRU"
-        assert record["options"]["reset"] == "after"
-        assert record["parameters"] == sum(
-            shape[0] * (shape[1] if len(shape) == 2 else 1) for shape in record["parameter_shapes"].values()
-        )
-
-    @pytest.mark.parametrize("name", sorted(registry()))
-    def test_no_page_shows_markup(self, name):
-        text = readable(inspect.getdoc(registry()[name]) or "")
-        assert not re.search(r"\\|``|:math:|\.\. \w+::|&", text)
 
 
 class TestExplain:

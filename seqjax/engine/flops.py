@@ -7,6 +7,8 @@ from typing import Any
 import jax
 from jax.extend.core import JaxprEqn, Literal
 
+from seqjax.engine.equations import aval
+
 
 def product_flops(function: Callable[..., Any], constants: Any, *arguments: Any) -> int:
     r"""Additions and multiplications in the matrix products and convolutions of ``function(constants, *arguments)``.
@@ -42,9 +44,9 @@ def _of_equation(equation: JaxprEqn, varies: list[bool]) -> tuple[int, list[bool
     everything = [True] * len(equation.outvars)
     if equation.primitive.name == "dot_general":
         (contracted, _), _ = equation.params["dimension_numbers"]
-        return 2 * _size(equation) * math.prod(equation.invars[0].aval.shape[axis] for axis in contracted), everything
+        return 2 * _size(equation) * math.prod(aval(equation.invars[0]).shape[axis] for axis in contracted), everything
     if equation.primitive.name == "conv_general_dilated":
-        kernel, numbers = equation.invars[1].aval.shape, equation.params["dimension_numbers"]
+        kernel, numbers = aval(equation.invars[1]).shape, equation.params["dimension_numbers"]
         return 2 * _size(equation) * math.prod(kernel) // kernel[numbers.rhs_spec[0]], everything
     inner = [jaxpr for value in equation.params.values() for jaxpr in _jaxprs(value)]
     if len(inner) == 1 and len(inner[0].invars) == len(varies) and len(inner[0].outvars) == len(everything):
@@ -57,7 +59,7 @@ def _of_equation(equation: JaxprEqn, varies: list[bool]) -> tuple[int, list[bool
 
 
 def _size(equation: JaxprEqn) -> int:
-    return math.prod(equation.outvars[0].aval.shape)
+    return math.prod(aval(equation.outvars[0]).shape)
 
 
 def _jaxprs(value: Any) -> list[Any]:

@@ -24,7 +24,20 @@ LAYERS: dict[str, tuple[Cell, str, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("name", list(LAYERS))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name,
+            marks=pytest.mark.evidence(
+                cell=type(cell).__name__,
+                library="Keras",
+                what=f"layers.{kind}" + (f" reset {name.partition('-')[2]}" if "-" in name else "") + ": values",
+            ),
+        )
+        for name, (cell, kind, _) in LAYERS.items()
+    ],
+)
 def test_outputs_and_states(name: str) -> None:
     cell, kind, options = LAYERS[name]
     rng = np.random.default_rng(0)

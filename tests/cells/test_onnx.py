@@ -16,6 +16,12 @@ onnx: Any = pytest.importorskip("onnx")
 
 # The standard's cases that no cell here can express, and why.
 NOT_EXPRESSIBLE = {"test_lstm_with_peepholes": "the LSTM has no peephole connections"}
+# The cells of the node types.
+CELLS = {"RNN": "Elman", "GRU": "GRU", "LSTM": "LSTM"}
+
+
+def evidence(kind: str, library: str, what: str) -> pytest.MarkDecorator:
+    return pytest.mark.evidence(cell=CELLS[kind], library=library, what=what)
 
 
 def collect() -> dict[str, Any]:
@@ -87,7 +93,15 @@ def test_the_cases_are_those_of_the_standard() -> None:
     assert set(NOT_EXPRESSIBLE) == {name for name, case in CASES.items() if "P" in case.model.graph.node[0].input}
 
 
-@pytest.mark.parametrize("name", sorted(set(CASES) - set(NOT_EXPRESSIBLE)))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=evidence(kind, "ONNX", f"node vectors of the standard for {kind}"))
+        for name, case in sorted(CASES.items())
+        if name not in NOT_EXPRESSIBLE
+        for kind in (case.model.graph.node[0].op_type,)
+    ],
+)
 def test_node(name: str) -> None:
     case = CASES[name]
     graph = case.model.graph
@@ -98,7 +112,15 @@ def test_node(name: str) -> None:
 
 
 @pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
-@pytest.mark.parametrize("kind", ["RNN", "GRU", "GRU-linear-before-reset", "LSTM"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(
+            kind, marks=evidence(kind.partition("-")[0], "onnxruntime", f"{kind}: ragged values in all directions")
+        )
+        for kind in ("RNN", "GRU", "GRU-linear-before-reset", "LSTM")
+    ],
+)
 def test_onnxruntime(kind: str, direction: str) -> None:
     """Ragged lengths, both biases, initial carries, and ``linear_before_reset``."""
     runtime: Any = pytest.importorskip("onnxruntime")

@@ -25,7 +25,22 @@ KINDS: dict[str, tuple[Cell, Any]] = {
     "LSTM": (LSTM(**SIZES), lambda **k: torch.nn.LSTM(INPUTS, HIDDEN, **k)),
     "GRU": (GRU(**SIZES), lambda **k: torch.nn.GRU(INPUTS, HIDDEN, **k)),
 }
-every_kind = pytest.mark.parametrize("kind", list(KINDS))
+
+
+def with_evidence(what: str) -> Any:
+    """Every kind, marked as evidence for its cell."""
+    return pytest.mark.parametrize(
+        "kind",
+        [
+            pytest.param(
+                kind,
+                marks=pytest.mark.evidence(
+                    cell=type(cell).__name__, library="torch", what=f"nn.{kind.partition('-')[0]}: {what}"
+                ),
+            )
+            for kind, (cell, _) in KINDS.items()
+        ],
+    )
 
 
 def weights_of(module: Any, suffix: str = "", gradients: bool = False) -> dict[str, np.ndarray]:
@@ -34,7 +49,7 @@ def weights_of(module: Any, suffix: str = "", gradients: bool = False) -> dict[s
     return {name: (value.grad if gradients else value).detach().numpy() for name, value in found.items()}
 
 
-@every_kind
+@with_evidence("values and gradients")
 def test_values_and_gradients(kind: str, float64: None) -> None:
     cell, make = KINDS[kind]
     torch.manual_seed(0)
@@ -76,7 +91,7 @@ def test_values_and_gradients(kind: str, float64: None) -> None:
     jax.tree.map(close, gradients[0], expected)
 
 
-@every_kind
+@with_evidence("ragged in both directions")
 def test_ragged_in_both_directions(kind: str, float64: None) -> None:
     """A packed sequence: the second direction starts at each sequence's own end."""
     cell, make = KINDS[kind]
