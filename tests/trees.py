@@ -1,4 +1,4 @@
-"""Trees of arrays in tests: their floating leaves, random arrays like them, and comparison leaf by leaf."""
+"""Trees of arrays in tests: their floating leaves, and comparison leaf by leaf."""
 
 from typing import Any
 
@@ -6,47 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-
-def is_float(leaf: Any) -> bool:
-    """Floating or complex, that is, something with a derivative."""
-    return jnp.issubdtype(jnp.result_type(leaf) if not isinstance(leaf, jax.Array) else leaf.dtype, jnp.inexact)
-
-
-def floats(tree: Any) -> list[Any]:
-    return [leaf for leaf in jax.tree.leaves(tree) if is_float(leaf)]
-
-
-def with_floats(tree: Any, values: list[Any]) -> Any:
-    """The tree with its floating leaves replaced, in order."""
-    leaves, structure = jax.tree.flatten(tree)
-    replacements = iter(values)
-    return jax.tree.unflatten(structure, [next(replacements) if is_float(leaf) else leaf for leaf in leaves])
-
-
-def gradient(function: Any, *trees: Any) -> tuple[Any, Any, Any]:
-    """``(loss, values)`` of ``function(*trees)`` and the gradients of the loss to every floating leaf.
-
-    The gradients come as ``trees`` themselves; leaves without a derivative are left as they are.
-    """
-
-    def of_floats(leaves: list[Any]) -> Any:
-        return function(*with_floats(trees, leaves))
-
-    loss, pull, values = jax.vjp(of_floats, floats(trees), has_aux=True)
-    (gradients,) = pull(jnp.ones_like(loss))
-    return loss, values, with_floats(trees, gradients)
-
-
-def weighted_sum(tree: Any, seed: int = 0) -> jax.Array:
-    """A real scalar that depends on every floating leaf of the tree, with fixed random weights."""
-    rng = np.random.default_rng(seed)
-    total = jnp.zeros((), jnp.result_type(float))
-    for leaf in floats(tree):
-        weights = rng.standard_normal(jnp.shape(leaf))
-        total += jnp.sum(jnp.asarray(weights, total.dtype) * jnp.real(leaf).astype(total.dtype))
-        if jnp.iscomplexobj(leaf):
-            total += jnp.sum(jnp.asarray(weights[::-1], total.dtype) * jnp.imag(leaf).astype(total.dtype))
-    return total
+from seqjax.laws.trees import floats as floats
+from seqjax.laws.trees import gradient as gradient
+from seqjax.laws.trees import is_float as is_float
+from seqjax.laws.trees import weighted_sum as weighted_sum
+from seqjax.laws.trees import with_floats as with_floats
 
 
 def assert_trees_close(got: Any, want: Any, relative: float, what: str = "", floor: float = 1e-2) -> None:

@@ -3,11 +3,6 @@
 A newly registered cell is picked up with no edit here; its options stand beside its reference.
 """
 
-from typing import Any
-
-import jax
-import jax.numpy as jnp
-
 from seqjax.cells import Cell, registry
 from tests.cells.references import OPTIONS
 
@@ -24,24 +19,3 @@ def all_cells() -> dict[str, Cell]:
         for name, (base, kwargs) in OPTIONS.items()
     }
     return default_cells() | options
-
-
-def randomised(tree: Any, key: jax.Array, scale: float = 0.5) -> Any:
-    """The tree with noise on every floating or complex leaf, so that no bias and no carry is zero."""
-    leaves, structure = jax.tree.flatten(tree)
-    noisy = [
-        leaf + (scale * jax.random.normal(k, leaf.shape)).astype(leaf.dtype)
-        if jnp.issubdtype(leaf.dtype, jnp.inexact)
-        else leaf
-        for leaf, k in zip(leaves, jax.random.split(key, max(1, len(leaves))))
-    ]
-    return jax.tree.unflatten(structure, noisy)
-
-
-def random_params(cell: Cell, seed: int = 0, dtype: Any = jnp.float32) -> Any:
-    init_key, noise_key = jax.random.split(jax.random.key(seed))
-    return randomised(cell.init(init_key, dtype), noise_key)
-
-
-def random_carry(cell: Cell, batch_shape: tuple[int, ...], params: Any, seed: int = 1, dtype: Any = jnp.float32) -> Any:
-    return randomised(cell.initial_carry(batch_shape, dtype, params), jax.random.key(seed))
