@@ -2,7 +2,8 @@
 
 Both follow the carry through the equations. A value depends on a leaf of the carry
 
-    diagonally      element by element: the value at an index needs the leaf at that index only,
+    diagonally      element by element: the value at an index needs the leaf at that index only (gates side by side
+                    count as elements of their own),
     in blocks       through a product that keeps heads apart,
     fully           in any other way,
 
@@ -10,6 +11,7 @@ and it is affine in the carry if products, sums and selections never combine two
 equations count as full and not affine, so an answer can be too cautious and never too bold.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -92,17 +94,27 @@ def carry_structure(step: Step) -> list[list[str]]:
     nothing = [0] * len(step.carry)
     look = lambda atom: rows.get(atom, nothing) if isinstance(atom, Var) else nothing
     for equation in step.equations:
-        row = [max(column) for column in zip(nothing, *map(look, equation.invars), strict=True)]
+        depends = list(map(look, equation.invars))
+        row = [max(column) for column in zip(nothing, *depends, strict=True)]
         if any(row):
-            row = [max(value, _least(equation)) if value else 0 for value in row]
+            moving = [[v for v, of in zip(equation.invars, depends, strict=True) if of[j]] for j in range(len(row))]
+            least = map(functools.partial(_least, equation), moving, step.carry)
+            row = [max(value, bound) if value else 0 for value, bound in zip(row, least, strict=True)]
         for v in equation.outvars:
             rows[v] = row if is_inexact(v) else nothing
-    return [[STRUCTURES[value] for value in look(atom)] for atom in step.new_carry]
+
+    def entry(value: int, atom: Atom, leaf: Var) -> str:
+        return STRUCTURES[3 if value == 1 and aval(atom).shape != aval(leaf).shape else value]
+
+    return [
+        [entry(value, atom, leaf) for value, leaf in zip(look(atom), step.carry, strict=True)]
+        for atom in step.new_carry
+    ]
 
 
-def _least(equation: JaxprEqn) -> int:
-    """The structure that the equation leaves of a diagonal one."""
-    if _is_elementwise(equation):
+def _least(equation: JaxprEqn, moving: list[Atom], leaf: Var) -> int:
+    """The structure that the equation leaves of a diagonal one; the operands ``moving`` depend on the leaf."""
+    if _is_elementwise(equation, moving) or _keeps_gates_apart(equation, leaf):
         return 1
     if equation.primitive.name == "dot_general":
         _, (batch, _) = equation.params["dimension_numbers"]
@@ -111,15 +123,38 @@ def _least(equation: JaxprEqn) -> int:
     return 3
 
 
-def _is_elementwise(equation: JaxprEqn) -> bool:
+def _is_elementwise(equation: JaxprEqn, moving: Sequence[Atom]) -> bool:
     if equation.primitive.name == "custom_jvp_call":
-        return all(_is_elementwise(inner) for inner in _all_equations(equation.params["call_jaxpr"].jaxpr))
-    same_shape = all(aval(v).shape in ((), aval(equation.outvars[0]).shape) for v in equation.invars)
+        return all(
+            _is_elementwise(inner, inner.invars) for inner in _all_equations(equation.params["call_jaxpr"].jaxpr)
+        )
+    same_shape = all(aval(v).shape in ((), aval(equation.outvars[0]).shape) for v in moving)
     moves_nothing = equation.primitive.name in ("broadcast_in_dim", "reshape", "squeeze", "expand_dims") and all(
         aval(v).shape == aval(equation.outvars[0]).shape for v in equation.invars
     )
     compares = not is_inexact(equation.outvars[0])
     return moves_nothing or (same_shape and (equation.primitive.name in _ELEMENTWISE or compares))
+
+
+def _keeps_gates_apart(equation: JaxprEqn, leaf: Var) -> bool:
+    """Whether it only puts values of the leaf's size side by side, or takes such apart.
+
+    So an index of the last axis still needs one index of the leaf: its own modulo the leaf's size.
+    """
+    if equation.primitive.name not in ("concatenate", "split", "slice") or not aval(leaf).ndim:
+        return False
+    operand, results = aval(equation.invars[0]), [aval(v) for v in equation.outvars]
+    last, size = operand.ndim - 1, aval(leaf).shape[-1]
+    parts = [value.shape[-1] for value in (*map(aval, equation.invars), *results)]
+    if equation.primitive.name == "slice":
+        if any(stride != 1 for stride in equation.params["strides"] or ()):
+            return False
+        parts.append(equation.params["start_indices"][last])
+        along_last = operand.shape[:last] == results[0].shape[:last]
+    else:
+        key = "dimension" if equation.primitive.name == "concatenate" else "axis"
+        along_last = equation.params[key] == last
+    return along_last and all(part % size == 0 for part in parts)
 
 
 def _all_equations(jaxpr: Any) -> list[JaxprEqn]:
