@@ -24,6 +24,7 @@ from seqjax.cells.elapsed_time import TimeAwareLSTM as TimeAwareLSTM
 from seqjax.cells.elementwise import QRNN as QRNN
 from seqjax.cells.elementwise import SRU as SRU
 from seqjax.cells.elman import Elman as Elman
+from seqjax.cells.exponential_lstm import SLSTM as SLSTM
 from seqjax.cells.fast import FastGRNN as FastGRNN
 from seqjax.cells.fast import FastRNN as FastRNN
 from seqjax.cells.gru import GRU as GRU
@@ -51,6 +52,8 @@ from seqjax.cells.lstm_gates import ELSTM as ELSTM
 from seqjax.cells.lstm_gates import JANET as JANET
 from seqjax.cells.lstm_gates import NAS as NAS
 from seqjax.cells.lstm_gates import URLSTM as URLSTM
+from seqjax.cells.lstm_normalized import BatchNormLSTM as BatchNormLSTM
+from seqjax.cells.lstm_normalized import LayerNormLSTM as LayerNormLSTM
 from seqjax.cells.lstm_variants import CoupledLSTM as CoupledLSTM
 from seqjax.cells.lstm_variants import OriginalLSTM as OriginalLSTM
 from seqjax.cells.lstm_variants import PeepholeLSTM as PeepholeLSTM

@@ -149,23 +149,82 @@ def nas(cell: Any, p: Any, carry: tuple[Array, ...], x: Array) -> tuple[tuple[Ar
     return (h, c), h
 
 
+def layer_norm(a: Array, epsilon: float) -> Array:
+    """Ba et al. 2016, equation 4, without gain and bias."""
+    mu = sum(a) / len(a)
+    return (a - mu) / np.sqrt(sum((a - mu) ** 2) / len(a) + epsilon)
+
+
+def layer_norm_lstm(cell: Any, p: Any, carry: tuple[Array, ...], x: Array) -> tuple[tuple[Array, ...], Array]:
+    """Ba et al. 2016, equations 20 to 22; joint: each gate's sum, as in TensorFlow's LayerNormBasicLSTMCell."""
+    h, c = carry
+    phi, norm = function(cell.activation), lambda a: layer_norm(a, cell.epsilon)
+    if cell.placement == "separate":
+        net = gates(
+            p.scale * norm(p.kernel.T @ x) + p.recurrent_scale * norm(p.recurrent_kernel.T @ h) + p.bias, "ifgo"
+        )
+    else:
+        w, u, gain, b = (gates(part, "ifgo") for part in (p.kernel, p.recurrent_kernel, p.scale, p.bias))
+        net = {gate: gain[gate] * norm(w[gate].T @ x + u[gate].T @ h) + b[gate] for gate in "ifgo"}
+    c = sigmoid(net["f"]) * c + sigmoid(net["i"]) * phi(net["g"])
+    if cell.cell_norm == "state":
+        c = p.cell_scale * norm(c) + p.cell_bias
+    h = sigmoid(net["o"]) * phi(p.cell_scale * norm(c) + p.cell_bias if cell.cell_norm == "output" else c)
+    return (h, c), h
+
+
+def batch_norm_lstm(cell: Any, p: Any, carry: tuple[Any, ...], x: Array) -> tuple[tuple[Any, ...], Array]:
+    """Cooijmans et al. 2016, equations 6 to 8, with the population's statistics of each step."""
+    h, c, t = carry
+    phi, known = function(cell.activation), min(int(t), cell.statistics_steps - 1)
+
+    def norm(a: Array, statistics: Any) -> Array:
+        return (a - statistics.mean[known]) / np.sqrt(statistics.deviation[known] ** 2 + cell.epsilon)
+
+    total = p.recurrent_scale * norm(p.recurrent_kernel.T @ h, p.recurrent_statistics)
+    total = total + p.scale * norm(p.kernel.T @ x, p.statistics) + p.bias
+    net = gates(total, "ifgo")
+    c = sigmoid(net["f"]) * c + sigmoid(net["i"]) * phi(net["g"])
+    h = sigmoid(net["o"]) * phi(p.cell_scale * norm(c, p.cell_statistics) + p.cell_bias)
+    return (h, c, t + 1), h
+
+
+def s_lstm(cell: Any, p: Any, carry: tuple[Array, ...], x: Array) -> tuple[tuple[Array, ...], Array]:
+    """Beck et al. 2024, equations 8 to 17: without stabiliser, which is then divided out of what is carried."""
+    h, c, n, m = carry
+    net = preactivations(p, x, h, "ifzo")
+    forget = sigmoid(net["f"]) if cell.forget == "sigmoid" else np.exp(net["f"])
+    new_m = np.where(n == 0, net["i"], np.maximum(np.log(forget) + m, net["i"]))
+    c = forget * (c * np.exp(m)) + np.exp(net["i"]) * function(cell.activation)(net["z"])
+    n = forget * (n * np.exp(m)) + np.exp(net["i"])
+    h = sigmoid(net["o"]) * (c / n)
+    return (h, c / np.exp(new_m), n / np.exp(new_m), new_m), h
+
+
 REFERENCES: dict[str, Step] = {
+    "BatchNormLSTM": batch_norm_lstm,
     "CoupledLSTM": coupled_lstm,
     "ELSTM": e_lstm,
     "JANET": janet,
+    "LayerNormLSTM": layer_norm_lstm,
     "MultiplicativeLSTM": multiplicative_lstm,
     "NAS": nas,
     "OriginalLSTM": original_lstm,
     "PeepholeLSTM": peephole_lstm,
     "ProjectedLSTM": projected_lstm,
     "ResidualLSTM": residual_lstm,
+    "SLSTM": s_lstm,
     "URLSTM": ur_lstm,
     "WMCLSTM": wmc_lstm,
 }
 
 OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "BatchNormLSTM-steps": ("BatchNormLSTM", {"statistics_steps": 3, "epsilon": 0.1}),
     "JANET-beta": ("JANET", {"beta": -0.5, "forget_bias": "chrono", "longest_memory": 20}),
     "LSTM-clip": ("LSTM", {"cell_clip": 0.6, "forget_bias": "power_law"}),
+    "LayerNormLSTM-joint": ("LayerNormLSTM", {"placement": "joint", "cell_norm": "none", "epsilon": 0.1}),
+    "LayerNormLSTM-state": ("LayerNormLSTM", {"cell_norm": "state"}),
     "OriginalLSTM-tanh": ("OriginalLSTM", {"squashing": "tanh"}),
     "ProjectedLSTM-size": ("ProjectedLSTM", {"projection_size": 3, "forget_bias": "uniform"}),
+    "SLSTM-exponential": ("SLSTM", {"forget": "exponential"}),
 }
