@@ -125,8 +125,8 @@ class FastGRNN(AffineCell):
     )
     elsewhere = {
         "edgeml-pytorch": "the same; low rank is an option",
-        "torchrecurrent": "zeta starts at 3 and nu at -3; nonlinearity is the gate's; two biases, of which only the "
-        "sum matters",
+        "torchrecurrent": "the gate is tanh unless nonlinearity='sigmoid' is given, though its documentation says "
+        "sigmoid; zeta starts at 3 and nu at -3; two biases, of which only the sum matters",
     }
     carry_type = HiddenCarry
 

@@ -36,7 +36,7 @@ class RHN(AffineCell):
         "Carry gates are coupled, as in the paper's experiments, and have no parameters then.",
         "The transform gates' biases start at -2, so that a new network mostly carries.",
     )
-    elsewhere = {"torchrecurrent": "coupled cells still have the carry gate's parameters, which nothing reads"}
+    elsewhere = {"torchrecurrent": "its file has the cell, but cannot be imported (0.2.5)"}
     carry_type = HiddenCarry
 
     def __post_init__(self) -> None:

@@ -30,7 +30,8 @@ class MGU(SingleStateCell):
     elsewhere = {
         "torchrecurrent": "two biases, of which only the sum matters",
         "brainstate": "the kernels of x and h stacked in one matrix",
-        "Flax linen": "the gate acts after the product, f * (h U_n + b_hn), and a large f keeps the state",
+        "memax": "the same, for input_size equal to hidden_size",
+        "Flax linen": "another cell: the gate acts after the product, f * (h U_n + b), and a large f keeps the state",
     }
     input_gates = recurrent_gates = biased_gates = 2
 

@@ -45,8 +45,8 @@ class TauGRU(SingleStateCell):
         "The delay counts from the previous hidden state; the paper tunes it to the task, and 10 is our choice.",
     )
     elsewhere = {
-        "torchrecurrent": "two biases, of which only the sum matters; the cell keeps no history, so its layer never "
-        "passes a delayed state and runs with zeros in its place"
+        "torchrecurrent": "the layer keeps the history, starts it at zero in each call and does not return it, so that "
+        "two chunks are not the whole; delay 1; two biases, of which only the sum matters"
     }
     carry_type = TauGRUCarry
     input_gates = recurrent_gates = biased_gates = 4

@@ -41,7 +41,7 @@ class UGRNN(SingleStateCell):
     elsewhere = {
         "torchrecurrent": "gates n, g; two biases, of which only the sum matters; gate bias 0",
         "TensorFlow 1": "1 is added to the gate in every step",
-        "edgeml-pytorch": "the two kernels are of the same order g, n; biases start at 1",
+        "edgeml-pytorch": "both biases start at 1",
     }
     input_gates = recurrent_gates = biased_gates = 2
 
