@@ -79,6 +79,7 @@ class ScoRNN(_OrthogonalRNN):
         "A starts with blocks that turn by up to a quarter turn, as in the paper; the initial state is zero.",
         "Gradients flow to A through the Cayley transform, as in the paper.",
     )
+    elsewhere = {"geotorch": "its Cayley map of X is this one of A = -X / 2, without D: rotations only"}
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -13,7 +13,7 @@ from seqjax.cells.initializers import Initializer, SpectralRadius, initialize
 from seqjax.cells.leaky import LeakyRNN
 
 _FIXED = {
-    "gradients_equal_those_of_the_plain_scan": "the fixed reservoir carries no gradient",
+    "gradients_reach_every_leaf": "the fixed reservoir carries no gradient",
     "gradients_equal_finite_differences": "the fixed reservoir carries no gradient",
 }
 
