@@ -1,7 +1,9 @@
 """``seqjax.card``: everything that a person should know about a cell, on one page."""
 
 import dataclasses
+import inspect
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +15,7 @@ from seqjax.cards.documentation import equations, inline
 from seqjax.cards.evidence import Evidence, evidence_of
 from seqjax.cards.families import family_of, own_documentation, summary_of
 from seqjax.cards.values import Option, options_of, plain
-from seqjax.cells import Cell, registry
+from seqjax.cells import Cell, registry, transforms
 from seqjax.engine import explain
 from seqjax.engine.flops import product_flops
 
@@ -26,7 +28,7 @@ class Card:
 
     Attributes:
         cell: the cell.
-        name: of its class.
+        name: of its class; of a transformed cell, that of the transform.
         family: the module that its equations stand in.
         documentation: of its class; of a cell around another one, of both.
         paper: where the equations come from.
@@ -142,7 +144,7 @@ def card(cell: Cell | type[Cell], *, input_size: int = INPUT_SIZE, hidden_size: 
     explanation = explain(cell)
     return Card(
         cell=cell,
-        name=type(cell).__name__,
+        name=cell.function if isinstance(cell, transforms.Transform) else type(cell).__name__,
         family=family_of(type(cell)),
         documentation=_documentation(cell),
         paper=tuple(part for part in cell.paper.split("; ") if part),
@@ -151,7 +153,7 @@ def card(cell: Cell | type[Cell], *, input_size: int = INPUT_SIZE, hidden_size: 
         options=options_of(cell),
         parameter_shapes={name: leaf.shape for name, leaf in _named_leaves(params)},
         carry={name: (str(leaf.dtype), leaf.shape) for name, leaf in _named_leaves(carry)},
-        flops_per_step=product_flops(cell, params, carry, cell.input_shapes()),
+        flops_per_step=_flops_per_step(cell, params),
         products_in_loop=explanation.products_in_loop,
         products_in_backward_loop=explanation.products_in_backward_loop,
         structure=explanation.structure,
@@ -161,15 +163,32 @@ def card(cell: Cell | type[Cell], *, input_size: int = INPUT_SIZE, hidden_size: 
     )
 
 
+def _flops_per_step(cell: Cell, params: Any) -> int:
+    # Some cells need a batch: of one sequence.
+    carry = jax.eval_shape(lambda params: cell.initial_carry((1,), params=params), params)
+    inputs = jax.eval_shape(lambda: cell.example_inputs(jax.random.key(0), (1,)))
+    return product_flops(cell, params, carry, inputs)
+
+
 def _documentation(cell: Cell) -> tuple[str, ...]:
     inner = [getattr(cell, field.name) for field in dataclasses.fields(cell)]
+    text = own_documentation(type(cell))
+    if isinstance(cell, transforms.Transform) and cell.function in transforms.registry():
+        # Sections of arguments repeat the options.
+        text = re.split(r"\n\n(?:Args|Raises|Returns|Example)s?:", _function_documentation(cell.function))[0]
     texts = (
-        own_documentation(type(cell)),
+        text,
         *(text for value in inner if isinstance(value, Cell) for text in _documentation(value)),
     )
     return tuple(text for text in texts if text)
 
 
+def _function_documentation(transform: str) -> str:
+    return inspect.getdoc(transforms.registry()[transform]) or ""
+
+
 def _named_leaves(tree: Any) -> list[tuple[str, Any]]:
-    leaves = jax.tree.leaves_with_path(tree)
-    return [(jax.tree_util.keystr(path, simple=True, separator=".") or "value", leaf) for path, leaf in leaves]
+    names = [jax.tree_util.keystr(path, simple=True, separator=".") for path, _ in jax.tree.leaves_with_path(tree)]
+    # What transforms put around the carry and the parameters of the cell inside.
+    names = [re.sub(r"^(?:(?:carry|params)\.)+", "", name) or "value" for name in names]
+    return list(zip(names, jax.tree.leaves(tree), strict=True))

@@ -80,11 +80,12 @@ def inline_markdown(text: str) -> str:
 
 
 def _broken(formula: str, width: int) -> str:
-    """A formula that is too long for a line, on several that start behind its equals sign."""
+    """A formula that is too long for a line, on several that start behind its equals sign or arrow."""
     # What is only a little too long reads better unbroken.
     if len(formula) <= width + 6:
         return formula
-    indent = " " * (formula.find(" = ") + 3)
+    sign = re.search(r" [=←] ", formula)
+    indent = " " * (sign.end() if sign else 4)
     return textwrap.fill(formula, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 

@@ -259,7 +259,8 @@ class _Reader:
         if name in ("mathbb", "mathcal", "mathscr"):
             return _letter("DOUBLE-STRUCK" if name == "mathbb" else "SCRIPT", self._argument())
         if name in ("frac", "tfrac", "dfrac"):
-            return f"{_grouped(self._argument())}/{_grouped(self._argument())}"
+            above, below = _grouped(self._argument()), _grouped(self._argument())
+            return f"{above}/{below if _is_one_symbol(below) else f'({below})'}"
         if name == "sqrt":
             root = self.take_pattern(r"\s*\[\d\]")
             inside = self._argument()
@@ -279,16 +280,21 @@ class _Reader:
         return _greek(name)
 
     def _environment(self, name: str) -> str:
+        start = self._latex[: self._at].rpartition("\\begin")[0]
         content, depth = "", 1
         while self.more() and depth:
             part = self.take_pattern(r"\\(?:begin|end)\{[^}]*\}") or self.take_pattern(r"\\.|.|\n") or ""
             depth += part.startswith("\\begin") - part.startswith("\\end")
             content += part if depth else ""
+        # Choices with something before or behind them need brackets.
+        rest = self._latex[self._at :].lstrip()
+        is_alone = start.rstrip(" \n&").endswith("=") and (not rest or rest.startswith(("\\\\", "&")))
         if name == "array":
             content = re.sub(r"^\s*\{[^}]*\}", "", content)
         rows = [[_tidy(part) for part in row] for row in _table(content)]
         if name == "cases":
-            return "; ".join(_case(*row) for row in rows if any(row))
+            choices = "; ".join(_case(*row) for row in rows if any(row))
+            return choices if is_alone else f"[{choices}]"
         if "matrix" in name or name == "array":
             return "[" + "; ".join(", ".join(row) for row in rows if any(row)) + "]"
         return "; ".join(" ".join(row) for row in rows)
@@ -316,6 +322,13 @@ def _grouped(text: str) -> str:
         depth += (character in "([") - (character in ")]")
         lonely &= depth > 0 or character not in " +-/·,"
     return text if lonely else f"({text})"
+
+
+def _is_one_symbol(text: str) -> bool:
+    """A number, a letter with its accents and indices, a differential, or what is in brackets."""
+    scripts = "".join({*_SUBSCRIPTS.values(), *_SUPERSCRIPTS.values()})
+    bare = "".join(c for c in unicodedata.normalize("NFD", text) if c not in scripts and not unicodedata.combining(c))
+    return len(bare) == 1 or bare.isdigit() or bool(re.fullmatch(r"d\w|\w*[√(|].*[)|]|_?\w_\w", bare))
 
 
 def _letter(font: str, letter: str) -> str:

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from seqjax.cards.documentation import inline, inline_markdown, markdown, readable
+from seqjax.cards.values import short_code
 from seqjax.cells import Cell
+from seqjax.cells.transforms import Transform
 
 if TYPE_CHECKING:
     from seqjax.cards.card import Card
@@ -20,7 +22,7 @@ def terminal(card: "Card") -> str:
     parts = [f"{card.name}\n{'=' * len(card.name)}", *(readable(text, WIDTH) for text in card.documentation)]
     inner = _inner(card.cell)
     if inner is not None:
-        parts.insert(1, _filled(f"Around {inner!r}"))
+        parts.insert(1, _filled(f"Around {short_code(inner)}"))
     for heading, rows in _sections(card):
         parts.append(heading + "\n" + _columns([tuple(map(inline, row)) for row in rows]))
     return "\n\n".join(part for part in parts if part)
@@ -31,7 +33,7 @@ def notebook(card: "Card") -> str:
     parts = [f"### {card.name}", *map(markdown, card.documentation)]
     inner = _inner(card.cell)
     if inner is not None:
-        parts.insert(1, f"Around `{inner!r}`")
+        parts.insert(1, f"Around `{short_code(inner)}`")
     for heading, rows in _sections(card):
         parts.append(f"**{heading}**")
         if max(map(len, rows)) == 1:
@@ -73,19 +75,22 @@ def _step(card: "Card") -> Iterator[tuple[str, str]]:
 
 def _evidence(card: "Card") -> Iterator[tuple[str, str]]:
     evidence = card.evidence
+    exceptions = ", ".join(f"{law.replace('_', ' ')} ({reason})" for law, reason in card.law_exceptions.items())
+    laws = f"all but: {exceptions}" if exceptions else "all"
+    if isinstance(card.cell, Transform):
+        yield "the cell inside", "see its own card"
+        yield "laws", laws
+        return
     if not evidence.reference:
         yield "none", _NO_EVIDENCE
         return
     options = f"; also {', '.join(evidence.options)}" if evidence.options else ""
     yield "reference", f"NumPy float64, from the paper, values and gradients{options}"
-    for law, reason in card.law_exceptions.items():
-        yield "laws", f"all but {law}: {reason}"
-    if not card.law_exceptions:
-        yield "laws", "all"
+    yield "laws", laws
     for library, what in evidence.libraries.items():
         yield library, "; ".join(what)
     if not evidence.libraries:
-        yield "other libraries", "none that has this cell was found to compare with"
+        yield "other libraries", "none is compared yet"
 
 
 def _inner(cell: Cell) -> Cell | None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import inspect
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -9,9 +10,10 @@ from typing import Any, Literal
 
 import jax
 
-from seqjax.cells import Cell
+from seqjax.cells import Cell, transforms
 
 _SIZES = ("input_size", "hidden_size")
+_NO_DEFAULT = (dataclasses.MISSING, inspect.Parameter.empty)
 _PUBLIC = {"jax.nn": jax.nn, "jax.numpy": jax.numpy, "jax.lax": jax.lax, "jax.nn.initializers": jax.nn.initializers}
 
 
@@ -36,7 +38,7 @@ class Option:
         others = [as_code(choice) for choice in self.choices if choice != self.value]
         if others:
             text += f", or {', '.join(others)}"
-        if self.default is not dataclasses.MISSING and self.default != self.value:
+        if self.default not in _NO_DEFAULT and self.default != self.value:
             text += f" (default: {as_code(self.default)})"
         return text
 
@@ -44,6 +46,18 @@ class Option:
 def options_of(cell: Cell) -> tuple[Option, ...]:
     """The options of a cell, without its sizes and the cell that it may be wrapped around."""
     choices = _choices(type(cell))
+    if isinstance(cell, transforms.Transform):
+        # The function that makes it knows the defaults.
+        parameters = inspect.signature(transforms.registry()[cell.function]).parameters
+        return tuple(
+            Option(
+                name=name,
+                value=value,
+                default=dataclasses.MISSING if name not in parameters else parameters[name].default,
+                choices=choices.get(name, ()),
+            )
+            for name, value in cell.options().items()
+        )
     return tuple(
         Option(
             name=field.name,
@@ -63,6 +77,8 @@ def as_code(value: Any) -> str:
         return f"{as_code(value.func)}({', '.join(arguments)})"
     if isinstance(value, type):
         return value.__qualname__
+    if isinstance(value, float):
+        return min(repr(value), f"{value:.6g}", key=len) if value % 1 else repr(value)
     if not isinstance(value, Callable) or dataclasses.is_dataclass(value):
         return repr(value).replace("'", '"')
     name = getattr(value, "__qualname__", type(value).__name__)
@@ -75,6 +91,15 @@ def as_code(value: Any) -> str:
     if "<lambda>" in name:
         return "a function without a name"
     return f"{outer}(...)" if inside else name
+
+
+def short_code(cell: Cell) -> str:
+    """A cell as one would write it: without the options that are as they would be anyway."""
+    given = [f"{option.name}={as_code(option.value)}" for option in options_of(cell) if option.value != option.default]
+    if isinstance(cell, transforms.Transform):
+        return f"{cell.function}({', '.join([short_code(cell.cell), *given])})"
+    sizes = [f"{name}={getattr(cell, name)}" for name in _SIZES]
+    return f"{type(cell).__name__}({', '.join([*sizes, *given])})"
 
 
 def plain(value: Any) -> Any:

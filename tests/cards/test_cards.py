@@ -13,6 +13,7 @@ import seqjax
 from seqjax.cards import families
 from seqjax.cards.values import as_code, options_of
 from seqjax.cells import GRU, LSTM, Cell, Elman, registry
+from seqjax.cells.transforms import batch_normalization, layer_normalization, zoneout
 
 SIZES: dict[str, Any] = {"input_size": 3, "hidden_size": 5}
 
@@ -120,11 +121,29 @@ def test_a_users_cell_with_the_name_of_ours_has_none_of_its_evidence():
 def test_a_card_of_a_cell_around_another():
     card = seqjax.card(Negated(cell=GRU(**SIZES)))
     text = str(card)
-    assert text.startswith("Negated\n=======\n\nAround GRU(input_size=3, hidden_size=5")
+    assert text.startswith("Negated\n=======\n\nAround GRU(input_size=3, hidden_size=5)\n\n")
     assert "The negative of another cell's outputs." in text
     assert "hₜ     = (1 - zₜ) ⊙ nₜ + zₜ ⊙ hₜ₋₁" in text
     assert "\nOptions\n" not in text
     assert card.parameters == seqjax.card(GRU, **SIZES).parameters
+
+
+def test_a_card_of_a_transformed_cell():
+    card = seqjax.card(zoneout(layer_normalization(GRU(**SIZES, reset="before"), epsilon=1e-3), hidden=0.1))
+    text = str(card)
+    inner = 'layer_normalization(GRU(input_size=3, hidden_size=5, reset="before"), epsilon=0.001)'
+    assert " ".join(text.split()).startswith(f"zoneout ======= Around {inner} ")
+    assert "hₜ     = (1 - zₜ) ⊙ nₜ + zₜ ⊙ hₜ₋₁" in text
+    assert "What zoneout makes" not in text
+    assert "Krueger et al. 2017" in text
+    assert "  hidden      0.1 (default: 0.0)" in text
+    assert list(card.carry) == ["hidden"]
+    assert "the cell inside" in text
+    assert "zoneout" in card._repr_markdown_()
+
+
+def test_a_card_of_a_cell_that_needs_a_batch():
+    assert seqjax.card(batch_normalization(GRU(**SIZES))).flops_per_step == seqjax.card(GRU, **SIZES).flops_per_step
 
 
 @pytest.mark.parametrize(

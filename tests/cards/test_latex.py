@@ -18,6 +18,10 @@ from seqjax.cells import registry
         (r"b_{hn} + b_f + T_{\text{max}}", "bₕₙ + b_f + Tₘₐₓ"),
         (r"h^{(l)}_{t-1} x^2 W^\top U^{-1} e^{-a}", "h⁽ˡ⁾ₜ₋₁ x² Wᵀ U⁻¹ e⁻ᵃ"),
         (r"\frac{1}{\tau + f_t} + \tfrac12", "1/(τ + fₜ) + 1/2"),
+        (
+            r"\frac{1}{2t} A \frac{a_t}{\hat b_{t-1}} \frac{dv}{dt} \frac{1}{\sqrt{2n}}",
+            "1/(2t) A aₜ/b̂ₜ₋₁ dv/dt 1/√(2n)",
+        ),
         (r"\left(I - \frac{A}{t}\right) c_{t-1}", "(I - A/t) cₜ₋₁"),
         (r"\exp(-\operatorname{softplus}(\Delta t))", "exp(-softplus(Δt))"),
         (r"\sum_{k=1}^{K} a_k \sin(\omega_k t)", "∑ₖ₌₁ᴷ aₖ sin(ωₖ t)"),
@@ -25,7 +29,8 @@ from seqjax.cells import registry
         (r"\lambda \in \{0, 1\}", "λ ∈ {0, 1}"),
         (r"\mathcal{N}(0, 1) \mathbb{R}^{n \times m} \mathbf{x}", "𝒩(0, 1) ℝ^(n × m) x"),
         (r"\begin{pmatrix} a & b \\ c & d \end{pmatrix}", "[a, b; c, d]"),
-        (r"\begin{cases} a_t, & \text{if } t > 0 \\ 0 & t = 0 \end{cases}", "aₜ if t > 0; 0 if t = 0"),
+        (r"\begin{cases} a_t, & \text{if } t > 0 \\ 0 & t = 0 \end{cases}", "[aₜ if t > 0; 0 if t = 0]"),
+        (r"h = \begin{cases} a & t = 0 \\ b & \text{otherwise} \end{cases}", "h = a if t = 0; b otherwise"),
         (r"x\odot y\,z \unknown w", "x ⊙ y z unknown w"),
     ],
 )

@@ -9,19 +9,20 @@ import numpy as np
 import pytest
 
 import seqjax
-from seqjax.cells import GRU, LSTM, Cell, Elman
-from tests.cells.conversions import from_onnx
+from seqjax.cells import GRU, LSTM, Cell, CoupledLSTM, Elman, PeepholeLSTM
+from seqjax.cells.base import AffineParams
+from seqjax.cells.lstm_variants import PeepholeLSTMParams
+from tests.cells.conversions import from_onnx, reorder
 
 onnx: Any = pytest.importorskip("onnx")
 
-# The standard's cases that no cell here can express, and why.
-NOT_EXPRESSIBLE = {"test_lstm_with_peepholes": "the LSTM has no peephole connections"}
-# The cells of the node types.
-CELLS = {"RNN": "Elman", "GRU": "GRU", "LSTM": "LSTM"}
+# The cells of the node types, and of the LSTM's by what else the node has.
+CELLS = {"RNN": "Elman", "GRU": "GRU", "LSTM": "LSTM", "LSTM-peepholes": "PeepholeLSTM", "LSTM-coupled": "CoupledLSTM"}
 
 
 def evidence(kind: str, library: str, what: str) -> pytest.MarkDecorator:
-    return pytest.mark.evidence(cell=CELLS[kind], library=library, what=what)
+    name = CELLS.get(kind, CELLS[kind.partition("-")[0]])
+    return pytest.mark.evidence(cell=name, library=library, what=what)
 
 
 def collect() -> dict[str, Any]:
@@ -42,6 +43,23 @@ def collect() -> dict[str, Any]:
 CASES = collect()
 
 
+def kind_of(case: Any) -> str:
+    node = case.model.graph.node[0]
+    return f"{node.op_type}-peepholes" if "P" in node.input else node.op_type
+
+
+def converted(kind: str, plain: Any, peepholes: np.ndarray | None) -> Any:
+    """The parameters of one direction, from those of the cell without peepholes and with all four gates."""
+    if kind == "LSTM-peepholes":
+        assert peepholes is not None
+        return PeepholeLSTMParams(plain.kernel, plain.recurrent_kernel, reorder(peepholes, "iof", "ifo"), plain.bias)
+    if kind == "LSTM-coupled":
+        # The input gate has the weights there: f = 1 - sigmoid(a) = sigmoid(-a).
+        parts = [np.split(part, 4, axis=-1) for part in plain]
+        return AffineParams(*(np.concatenate([-i, g, o], axis=-1) for i, _, g, o in parts))
+    return plain
+
+
 def run_node(node: Any, feeds: dict[str, Any]) -> dict[str, np.ndarray]:
     """What seqjax gives for the node: Y ``[time, directions, batch, H]``, Y_h and Y_c ``[directions, batch, H]``."""
     attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
@@ -50,9 +68,9 @@ def run_node(node: Any, feeds: dict[str, Any]) -> dict[str, np.ndarray]:
     assert x is not None
     assert w is not None
     assert r is not None
-    kind, hidden, after = node.op_type, attributes["hidden_size"], attributes.get("linear_before_reset", 0) == 1
-    assert peepholes is None, "peepholes"
-    known = {"hidden_size", "direction", "layout", "linear_before_reset"}
+    hidden, after = attributes["hidden_size"], attributes.get("linear_before_reset", 0) == 1
+    kind = node.op_type + "-peepholes" * (peepholes is not None) + "-coupled" * attributes.get("input_forget", 0)
+    known = {"hidden_size", "direction", "layout", "linear_before_reset", "input_forget"}
     assert set(attributes) <= known, f"attributes that are not understood: {set(attributes) - known}"
     batchwise = attributes.get("layout", 0) == 1
     if batchwise:
@@ -63,12 +81,15 @@ def run_node(node: Any, feeds: dict[str, Any]) -> dict[str, np.ndarray]:
         "RNN": Elman(**sizes),
         "GRU": GRU(**sizes, reset="after" if after else "before"),
         "LSTM": LSTM(**sizes),
+        "LSTM-peepholes": PeepholeLSTM(**sizes),
+        "LSTM-coupled": CoupledLSTM(**sizes),
     }
     directions = {b"forward": [False], b"reverse": [True], b"bidirectional": [False, True]}
     outputs, carries = [], []
     for index, reverse in enumerate(directions[attributes.get("direction", b"forward")]):
         bias = np.zeros(2 * w.shape[1], w.dtype) if b is None else b[index]
-        params = jax.tree.map(jnp.asarray, from_onnx(kind, w[index], r[index], bias, after))
+        plain = from_onnx(node.op_type, w[index], r[index], bias, after)
+        params = jax.tree.map(jnp.asarray, converted(kind, plain, None if peepholes is None else peepholes[index]))
         carry = cells[kind].initial_carry((x.shape[1],))
         given = [None if a is None else jnp.asarray(a[index]) for a in (h0, c0)]
         carry = type(carry)(*(leaf if a is None else a for leaf, a in zip(carry, given)))
@@ -90,16 +111,17 @@ def run_node(node: Any, feeds: dict[str, Any]) -> dict[str, np.ndarray]:
 
 def test_the_cases_are_those_of_the_standard() -> None:
     assert len(CASES) >= 18
-    assert set(NOT_EXPRESSIBLE) == {name for name, case in CASES.items() if "P" in case.model.graph.node[0].input}
+    assert {kind_of(case) for case in CASES.values()} == {"RNN", "GRU", "LSTM", "LSTM-peepholes"}
 
 
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=evidence(kind, "ONNX", f"node vectors of the standard for {kind}"))
+        pytest.param(
+            name, marks=evidence(kind, "ONNX", f"node vectors of the standard for {kind.replace('-', ' with ')}")
+        )
         for name, case in sorted(CASES.items())
-        if name not in NOT_EXPRESSIBLE
-        for kind in (case.model.graph.node[0].op_type,)
+        for kind in (kind_of(case),)
     ],
 )
 def test_node(name: str) -> None:
@@ -116,13 +138,14 @@ def test_node(name: str) -> None:
     "kind",
     [
         pytest.param(
-            kind, marks=evidence(kind.partition("-")[0], "onnxruntime", f"{kind}: ragged values in all directions")
+            kind,
+            marks=evidence(kind, "onnxruntime", f"{kind.replace('-', ' ', 1)}: ragged, all directions"),
         )
-        for kind in ("RNN", "GRU", "GRU-linear-before-reset", "LSTM")
+        for kind in ("RNN", "GRU", "GRU-linear-before-reset", "LSTM", "LSTM-peepholes", "LSTM-coupled")
     ],
 )
 def test_onnxruntime(kind: str, direction: str) -> None:
-    """Ragged lengths, both biases, initial carries, and ``linear_before_reset``."""
+    """Ragged lengths, both biases, initial carries, ``linear_before_reset``, peepholes, and ``input_forget``."""
     runtime: Any = pytest.importorskip("onnxruntime")
     rng, (time, batch, features, hidden) = np.random.default_rng(0), (6, 3, 2, 4)
     op, both = kind.split("-")[0], 2 if direction == "bidirectional" else 1
@@ -138,8 +161,12 @@ def test_onnxruntime(kind: str, direction: str) -> None:
     }
     if op == "LSTM":
         feeds["initial_c"] = normal(both, batch, hidden)
+    if kind == "LSTM-peepholes":
+        feeds["P"] = normal(both, 3 * hidden)
     outputs = ["Y", "Y_h", "Y_c"][: 2 + (op == "LSTM")]
-    attributes = {"linear_before_reset": 1} if kind.endswith("reset") else {}
+    attributes = {"GRU-linear-before-reset": {"linear_before_reset": 1}, "LSTM-coupled": {"input_forget": 1}}.get(
+        kind, {}
+    )
     node = onnx.helper.make_node(op, list(feeds), outputs, hidden_size=hidden, direction=direction, **attributes)
     types = {"sequence_lens": onnx.TensorProto.INT32}
     value = lambda name, shape: onnx.helper.make_tensor_value_info(name, types.get(name, onnx.TensorProto.FLOAT), shape)
