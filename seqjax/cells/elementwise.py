@@ -62,7 +62,8 @@ class SRU(Cell):
     )
     elsewhere = {
         "sru 2.6.0": "SRUCell is this with rescale=True; SRU, which stacks it, has rescale=False; the authors' code "
-        "orders kernels by unit, then by gate"
+        "orders kernels by unit, then by gate, and where the inputs are projected it scales the projection's initial "
+        "values in place of alpha"
     }
     carry_type = CellCarry
     output_field = None
@@ -154,6 +155,9 @@ class QRNN(Cell):
         "Gates have biases, which the paper's equations leave out.",
         "fo-pooling by default, which the paper uses for its language models.",
     )
+    elsewhere = {
+        "speechbrain 1.1.2": "a window of one step, and f weighs the candidate, where the paper's f keeps the old state"
+    }
     carry_type = QRNNCarry
     output_field = None
 

@@ -61,7 +61,7 @@ class CoRNN(AffineCell):
     )
     elsewhere = {
         "torchrecurrent 0.2.5": "damping on the old velocity, where its documentation writes the new one; three biases",
-        "rnn-jax 0.0.2": "stiffness and friction are not multiplied by the time step; ReLU by default",
+        "rnn-jax 0.0.2": "stiffness and friction are not multiplied by the time step; ReLU in place of tanh by default",
     }
     carry_type = OscillatorCarry
 
