@@ -2,6 +2,7 @@
 
 from seqjax.data.baselines import baselines as baselines
 from seqjax.data.baselines import ngram_bits as ngram_bits
+from seqjax.data.baselines import unigram_bits as unigram_bits
 from seqjax.data.config import TextConfig as TextConfig
 from seqjax.data.corpora import Corpus as Corpus
 from seqjax.data.corpora import load_corpus as load_corpus
@@ -13,6 +14,10 @@ from seqjax.data.streams import ContiguousStreams as ContiguousStreams
 from seqjax.data.streams import EvaluationBatch as EvaluationBatch
 from seqjax.data.streams import TextBatch as TextBatch
 from seqjax.data.streams import evaluation_batches as evaluation_batches
+from seqjax.data.tasks import TASKS as TASKS
+from seqjax.data.tasks import Task as Task
+from seqjax.data.tasks import TaskBatch as TaskBatch
+from seqjax.data.tasks import make_task as make_task
 from seqjax.data.vocabulary import ByteVocabulary as ByteVocabulary
 from seqjax.data.vocabulary import CharacterVocabulary as CharacterVocabulary
 from seqjax.data.vocabulary import Vocabulary as Vocabulary

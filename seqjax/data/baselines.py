@@ -25,7 +25,7 @@ def baselines(train: str | bytes, heldout: str | bytes) -> dict[str, float]:
         DataError: if a part is empty, or the held-out one has no second symbol.
     """
     return {
-        "unigram": _unigram_bits(train, heldout),
+        "unigram": unigram_bits(train, heldout),
         "5-gram": ngram_bits(train, heldout, order=5),
         "zlib": _zlib_bits(train, heldout),
     }
@@ -80,7 +80,8 @@ def _symbols(train: str | bytes, heldout: str | bytes) -> tuple[np.ndarray, int,
     )
 
 
-def _unigram_bits(train: str | bytes, heldout: str | bytes) -> float:
+def unigram_bits(train: str | bytes, heldout: str | bytes) -> float:
+    """Bits per symbol of the held-out part under the frequencies of the training part; see :func:`baselines`."""
     symbols, start, size = _symbols(train, heldout)
     counts = np.bincount(symbols[:start], minlength=size) + 1
     return float(-np.log2(counts[symbols[start + 1 :]] / counts.sum()).mean())
