@@ -51,10 +51,6 @@ class StructuredKernel(ABC):
         return self.product(value)
 
 
-def _static() -> Any:
-    return dataclasses.field(metadata={"static": True})
-
-
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DiagonalKernel(StructuredKernel):
@@ -203,9 +199,9 @@ class NormalizedKernel(StructuredKernel):
     kernel: Any
     scale: jax.Array
     """``[columns]``."""
-    over: str = _static()
-    group: int | None = _static()
-    epsilon: float = _static()
+    over: str = dataclasses.field(metadata={"static": True})
+    group: int | None = dataclasses.field(metadata={"static": True})
+    epsilon: float = dataclasses.field(metadata={"static": True})
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -244,9 +240,9 @@ class DeferredKernel(StructuredKernel):
     kernel: Any
     weights: dict[str, jax.Array]
     """What the sum is made with, each ``[columns]``."""
-    role: str = _static()
+    role: str = dataclasses.field(metadata={"static": True})
     """``"input"`` or ``"recurrent"``."""
-    join: Join = _static()
+    join: Join = dataclasses.field(metadata={"static": True})
     """What takes the place of the sum, of the input's and the recurrent term."""
 
     @property

@@ -16,3 +16,7 @@ from seqjax.config.schema import ExperimentConfig as ExperimentConfig
 from seqjax.config.schema import ModelConfig as ModelConfig
 from seqjax.config.schema import SampleConfig as SampleConfig
 from seqjax.config.schema import TrainConfig as TrainConfig
+from seqjax.config.transforms import apply_transforms as apply_transforms
+from seqjax.config.transforms import check_transforms as check_transforms
+from seqjax.config.transforms import transform_names as transform_names
+from seqjax.config.transforms import transform_options as transform_options

@@ -19,7 +19,7 @@ _SET_BY_MODEL = ("input_size", "hidden_size")
 
 def cell_names() -> list[str]:
     """The names of the exported cells; equal to the keys of ``seqjax.cells.registry()``, without importing it."""
-    return sorted(name for name in _exports(_PACKAGE) if name != "Cell" and _is_cell(_PACKAGE, name))
+    return sorted(name for name in exports(_PACKAGE) if name != "Cell" and _is_cell(_PACKAGE, name))
 
 
 def cell_fields(name: str) -> list[str]:
@@ -78,7 +78,8 @@ def build_cell(name: str, arguments: Mapping[str, Any]) -> "Cell":
 
 
 @functools.cache
-def _module(name: str) -> ast.Module:
+def parsed(name: str) -> ast.Module:
+    """The source of a module of seqjax, without importing it."""
     # The specification of a submodule would import its package, and with it JAX; that of the root does not.
     root, *rest = name.split(".")
     spec = importlib.util.find_spec(root)
@@ -90,11 +91,11 @@ def _module(name: str) -> ast.Module:
 
 
 @functools.cache
-def _exports(module: str) -> dict[str, str]:
+def exports(module: str) -> dict[str, str]:
     """The names that a module imports from cell modules, and the module that each comes from."""
     return {
         alias.asname or alias.name: statement.module
-        for statement in _module(module).body
+        for statement in parsed(module).body
         if isinstance(statement, ast.ImportFrom) and (statement.module or "").startswith(_PACKAGE)
         for alias in statement.names
         if statement.module is not None
@@ -102,10 +103,10 @@ def _exports(module: str) -> dict[str, str]:
 
 
 def _find_class(module: str, name: str) -> tuple[str, ast.ClassDef] | None:
-    for statement in _module(module).body:
+    for statement in parsed(module).body:
         if isinstance(statement, ast.ClassDef) and statement.name == name:
             return module, statement
-    origin = _exports(module).get(name)
+    origin = exports(module).get(name)
     return _find_class(origin, name) if origin else None
 
 

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from seqjax.config.cells import cell_names, check_cell
 from seqjax.config.messages import key_descriptions, nested_schema, validation_messages
 from seqjax.config.schema import ExperimentConfig
+from seqjax.config.transforms import check_transforms
 from seqjax.errors import ConfigError, nearest, shown
 
 _SUFFIXES = (".yaml", ".yml")
@@ -62,6 +63,7 @@ def config_from_dict(values: Mapping[str, Any]) -> ExperimentConfig:
         name, options = model.get("cell", ExperimentConfig().model.cell), model.get("cell_options", {})
         if isinstance(name, str):
             messages += check_cell(name, options if isinstance(options, Mapping) else {})
+        messages += check_transforms(model.get("cell_transforms", []))
     if messages:
         raise ConfigError("\n".join(messages))
     assert config is not None

@@ -19,6 +19,7 @@ _PLAIN = {
     "bool_type": "must be true or false",
     "string_type": "must be text",
     "dict_type": "must be a mapping of keys to values",
+    "list_type": "must be a list",
     "dataclass_type": "must be a mapping of keys to values",
     "finite_number": "must be a finite number",
     "string_pattern_mismatch": "must be letters, digits, '_', '.' and '-', as it becomes a directory's name",

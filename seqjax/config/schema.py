@@ -17,6 +17,8 @@ class ModelConfig:
     Attributes:
         cell: a cell's name, as ``seqjax cells`` lists them.
         cell_options: further arguments of the cell, such as ``{forget_bias: 2.0}``.
+        cell_transforms: what is put around the cell, from the inside out: each a mapping with the ``name`` of a
+            transform, as ``seqjax transforms`` lists them, and its options, as in ``[{name: zoneout, hidden: 0.05}]``.
         hidden_size: hidden units of every layer.
         num_layers: recurrent layers on top of each other.
         embedding_size: features of a symbol's embedding; one-hot if not given.
@@ -27,6 +29,7 @@ class ModelConfig:
 
     cell: str = "LSTM"
     cell_options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    cell_transforms: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     hidden_size: Annotated[int, Field(gt=0)] = 256
     num_layers: Annotated[int, Field(gt=0)] = 1
     embedding_size: Annotated[int, Field(gt=0)] | None = None

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from seqjax.cells import Cell
+from seqjax.cells.transforms import with_noise_of
 from seqjax.engine import checks, segments
 from seqjax.engine.chunks import in_chunks
 from seqjax.engine.compilations import count_compilation
@@ -52,7 +53,8 @@ def scan(
         checkpoint: ``None`` saves what the backward pass needs; ``"sqrt"`` or a number of time steps saves only one
             carry a segment and recomputes the rest, so that memory grows as the square root of time.
         return_carries: also return every carry.
-        fresh_carry: the carry that a reset restores, shaped like ``carry``; a cell's own initial carry if not given.
+        fresh_carry: the carry that a reset restores, shaped like ``carry``; a cell's own initial carry if not given,
+            with the noise of ``carry`` where a cell has any.
 
     Returns:
         ``(carry, outputs)`` with outputs ``[time, *batch, ...]``, and with ``return_carries`` ``(carry, outputs,
@@ -81,6 +83,7 @@ def scan(
         fresh_carry = None
     elif fresh_carry is None:
         fresh_carry = own_carry(cell, params, inputs, "fresh_carry, the carry that a reset restores")
+        fresh_carry = with_noise_of(fresh_carry, carry)
     params, carry, fresh_carry = jax.tree.map(jnp.asarray, (params, carry, fresh_carry))
     if fresh_carry is not None:
         checks.check_fresh_carry(cell, carry, fresh_carry)

@@ -61,6 +61,11 @@ class Bidirectional(Layer):
         return self.forward.input_shapes
 
     @property
+    def noisy(self) -> bool:
+        """Whether one of the directions draws noise."""
+        return self.forward.noisy or self.backward.noisy
+
+    @property
     def output_axes(self) -> int:
         """That of the forward layer."""
         return self.forward.output_axes

@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from seqjax.cells.transforms import Transform, is_noisy, with_noise_of, without_noise
+from seqjax.engine import checks
 from seqjax.engine.segments import keep_where, valid_steps
 from seqjax.engine.varying import same_variation
 
@@ -127,6 +129,27 @@ def over_layers(layer: Callable[..., Any], inputs: Any, layers: Any, options: An
     """``inputs, result = layer(inputs, layers[k], options[k])`` for every k, as one loop."""
     inputs, layers = same_variation((inputs, layers))
     return jax.lax.scan(lambda inputs, each: layer(inputs, *each), inputs, (layers, options))
+
+
+def with_noise(
+    cell: Transform, params: Any, inputs: Any, carry: Any, key: jax.Array, with_resets: bool
+) -> tuple[Any, Any, Any]:
+    """What a noisy run over time-major inputs starts with: parameters, carry, and with resets the carry they restore.
+
+    A carry that has noise already keeps it.
+    """
+    params_key, carry_key, fresh_key = jax.random.split(key, 3)
+    batch, dtype = checks.batch_shape(cell, inputs), result_type((params, inputs) if carry is None else (params, carry))
+    fresh = lambda key: cell.initial_carry(batch, dtype, params, key)
+    if not is_noisy(carry):
+        start = fresh(carry_key)
+        carry = start if carry is None else with_noise_of(carry, start)
+    return cell.sample_params(params, params_key), carry, fresh(fresh_key) if with_resets else None
+
+
+def noise_as_in(carry: Any, last: Any) -> Any:
+    """The carry after a run, without noise unless the one before had some."""
+    return last if is_noisy(carry) else without_noise(last)
 
 
 def choose(condition: Any, yes: jax.Array, no: jax.Array) -> jax.Array:

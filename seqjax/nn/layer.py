@@ -20,6 +20,11 @@ class Layer(nnx.Module):
     output_size: int
 
     @property
+    def noisy(self) -> bool:
+        """Whether calls draw noise inside the recurrence."""
+        return False
+
+    @property
     def input_shapes(self) -> Any:
         """The shapes of one step's inputs without batch axes: a tree like the inputs, of abstract arrays."""
         return functions.one_array(self.input_size)

@@ -8,6 +8,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from seqjax.cells import Cell
+from seqjax.cells.transforms import Transform
 from seqjax.engine import scan
 from seqjax.nn import functions
 from seqjax.nn.layer import Layer, batch_shape
@@ -19,9 +20,13 @@ class Recurrent(Layer):
     ``params`` is the cell's own named tuple with an :class:`flax.nnx.Param` at each leaf, so that a parameter's path is
     its name, such as ``params.recurrent_kernel``. Calls are those of :class:`~seqjax.nn.Layer`.
 
+    A cell with randomness (``recurrent_dropout``, ``zoneout``, ``weight_drop`` of :mod:`seqjax.cells.transforms`) is
+    noisy in training: each call draws its noise, one mask for all its steps, and returns a carry without it.
+    ``model.eval()`` and ``model.train()`` switch that. A carry of ``initial_carry(..., key=key)`` keeps its own noise.
+
     Args:
         cell: the equations and their sizes.
-        rngs: the stream ``params`` draws the parameters.
+        rngs: the stream ``params`` draws the parameters, ``dropout`` the noise of a cell that has any.
         reverse: run from the last (valid) step to the first; outputs keep their places.
         mode: as for :func:`seqjax.scan`.
         checkpoint: as for :func:`seqjax.scan`.
@@ -56,6 +61,9 @@ class Recurrent(Layer):
         self.reverse = reverse
         self.mode = mode
         self.checkpoint = checkpoint
+        self.deterministic = False
+        stochastic = isinstance(cell, Transform) and cell.stochastic
+        self.rngs = rngs["dropout"].fork() if stochastic else nnx.data(None)
         self.params = nnx.data(jax.tree.map(nnx.Param, cell.init(rngs.params(), param_dtype)))
 
     @property
@@ -69,23 +77,41 @@ class Recurrent(Layer):
         return len(self.cell.output_shape)
 
     @property
+    def noisy(self) -> bool:
+        """Whether calls draw noise."""
+        return self.rngs is not None and not self.deterministic
+
+    def set_view(self, deterministic: bool | None = None) -> None:
+        """Called by ``nnx.view``."""
+        if deterministic is not None:
+            self.deterministic = deterministic
+
+    @property
     def param_values(self) -> Any:
         """The cell's parameters as plain arrays: what the pure functions take."""
         return jax.tree.map(lambda param: param[...], self.params, is_leaf=lambda leaf: isinstance(leaf, nnx.Variable))
 
     def time_major(self, inputs: Any, carry: Any = None, *, lengths: Any = None, resets: Any = None) -> tuple[Any, Any]:
         """As the call, with inputs and outputs ``[time, *batch, features]`` and resets ``[time, *batch]``."""
-        return scan(
+        params, noisy_carry, fresh_carry = self.param_values, carry, None
+        key = self.rngs() if self.rngs is not None and not self.deterministic else None
+        if isinstance(self.cell, Transform) and key is not None:
+            params, noisy_carry, fresh_carry = functions.with_noise(
+                self.cell, params, inputs, carry, key, resets is not None
+            )
+        last, outputs = scan(
             self.cell,
-            self.param_values,
+            params,
             inputs,
-            carry,
+            noisy_carry,
             lengths=lengths,
             resets=resets,
             reverse=self.reverse,
             mode=self.mode,
             checkpoint=self.checkpoint,
+            fresh_carry=fresh_carry,
         )
+        return functions.noise_as_in(carry, last), outputs
 
     def step(self, inputs: Any, carry: Any) -> tuple[Any, Any]:
         """One step of the cell."""
@@ -93,7 +119,7 @@ class Recurrent(Layer):
             raise ValueError("a layer with reverse=True needs the whole sequence and has no single step")
         return self.cell(self.param_values, carry, inputs)
 
-    def initial_carry(self, batch_size: int | tuple[int, ...] = ()) -> Any:
-        """The cell's initial carry, of the parameters' type."""
+    def initial_carry(self, batch_size: int | tuple[int, ...] = (), *, key: jax.Array | None = None) -> Any:
+        """The cell's initial carry, of the parameters' type; with a key, and the noise of each sequence."""
         values = self.param_values
-        return self.cell.initial_carry(batch_shape(batch_size), functions.result_type(values), values)
+        return self.cell.initial_carry(batch_shape(batch_size), functions.result_type(values), values, key)

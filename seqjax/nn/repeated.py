@@ -51,7 +51,8 @@ def equal_blocks(blocks: list[Block]) -> int:
 
 
 def _kind(block: Block) -> Any:
-    if type(block.layer) not in (Recurrent, Bidirectional):
+    # What a loop draws would not be told to the layer's random state.
+    if type(block.layer) not in (Recurrent, Bidirectional) or block.layer.noisy:
         return None
     graph, state = nnx.split((block.layer, block.norm))
     kind = graph, functions.types((state, block.carry))

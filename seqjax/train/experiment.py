@@ -10,7 +10,7 @@ import numpy as np
 from flax import nnx
 
 from seqjax import data
-from seqjax.config import ExperimentConfig, SampleConfig, build_cell
+from seqjax.config import ExperimentConfig, SampleConfig, apply_transforms, build_cell
 from seqjax.data import ContiguousStreams, Corpus, EvaluationBatch, Vocabulary
 from seqjax.errors import ConfigError, DataError
 from seqjax.losses import bits_per_symbol
@@ -152,7 +152,9 @@ def sample_text(model: LanguageModel, vocabulary: Vocabulary, wanted: SampleConf
 
 def _model(config: ExperimentConfig, vocabulary_size: int) -> LanguageModel:
     model = config.model
-    cell = lambda **sizes: build_cell(model.cell, {**sizes, **model.cell_options})
+    cell = lambda **sizes: apply_transforms(
+        build_cell(model.cell, {**sizes, **model.cell_options}), model.cell_transforms, "cell_transforms"
+    )
     parameter_key, dropout_key = jax.random.split(jax.random.key(config.seed))
     try:
         return LanguageModel(

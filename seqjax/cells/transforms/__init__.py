@@ -44,11 +44,14 @@ from seqjax.cells.transforms.structure import diagonal as diagonal
 from seqjax.cells.transforms.structure import low_rank as low_rank
 from seqjax.cells.transforms.zoneout import zoneout as zoneout
 
-_NOT_TRANSFORMS = ("is_noisy", "named_values", "supported_cells", "with_named", "with_noise_of", "without_noise")
+
+def _makes_a_cell(value: object) -> bool:
+    returned = inspect.signature(value).return_annotation if inspect.isfunction(value) else None
+    return isinstance(returned, type) and issubclass(returned, Transform)
+
+
 _REGISTRY: dict[str, Callable[..., Transform]] = {
-    name: value
-    for name, value in sorted(globals().items())
-    if inspect.isfunction(value) and name not in _NOT_TRANSFORMS
+    name: value for name, value in sorted(globals().items()) if _makes_a_cell(value)
 }
 
 

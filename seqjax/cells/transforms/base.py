@@ -262,20 +262,23 @@ def _check_supported(transform: Transform) -> None:
             raise
         from seqjax.cells import transforms
 
-        names = supported_cells(getattr(transforms, transform.function), **transform.options())
+        sizes, function = (transform.input_size, transform.hidden_size), getattr(transforms, transform.function)
+        names = supported_cells(function, sizes, **transform.options())
         known = f"it supports {', '.join(names)}" if names else "with these options it supports no cell of this size"
         raise UnsupportedCell(f"{error}; {known}") from error.__cause__
 
 
-def supported_cells(transform: Callable[..., Transform], **options: Any) -> list[str]:
-    """The names of the registered cells that a transform can take with these options."""
+def supported_cells(
+    transform: Callable[..., Transform], sizes: tuple[int, int] = (4, 4), /, **options: Any
+) -> list[str]:
+    """The names of the registered cells of these sizes that a transform can take with these options."""
     from seqjax.cells import registry
 
     names, token = [], _looking.set(True)
     try:
         for name, cell in registry().items():
             try:
-                transform(cell(input_size=4, hidden_size=4), **options)
+                transform(cell(input_size=sizes[0], hidden_size=sizes[1]), **options)
             except ValueError:
                 continue
             names.append(name)
