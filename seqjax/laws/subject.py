@@ -156,18 +156,10 @@ def quick_key(seed: Any) -> jax.Array:
     return jax.random.key(seed, impl="unsafe_rbg")
 
 
-def _draw(cell: Cell, time: int, batch_shape: tuple[int, ...], dtype: Any, seed: jax.Array) -> Arguments:
-    init, noise, inputs, carry, fresh = jax.random.split(quick_key(seed), 5)
-    params = randomised(cell.init(init, dtype), noise)
-    return Arguments(
-        params,
-        _reached_carry(cell, params, batch_shape, dtype, carry),
-        cell.example_inputs(inputs, (time, *batch_shape), dtype),
-        _reached_carry(cell, params, batch_shape, dtype, fresh),
-    )
-
-
-_drawn = quick(_draw, static=(0, 1, 2, 3))
+def initialised(cell: Cell, seed: int, dtype: Any) -> Any:
+    """The parameters that ``init`` draws; raises a ``KeyReuseError`` where a random key is used twice."""
+    with jax.debug_key_reuse(True):
+        return _initialised(cell, np.dtype(dtype), np.int32(seed))
 
 
 def arguments_of(
@@ -178,22 +170,36 @@ def arguments_of(
     dtype: Any = jnp.float32,
 ) -> Arguments:
     """Random parameters, carries and inputs: no bias is zero, and the carries are ones that the cell can reach."""
-    return _drawn(cell, time, batch_shape, np.dtype(dtype), np.int32(seed))
+    try:
+        params = initialised(cell, seed, dtype)
+    except jax.errors.KeyReuseError:
+        # One law says so; the others go on.
+        params = quick(lambda: cell.init(quick_key(seed), dtype))()
+    params = randomised(params, seed)
+    return Arguments(params, *_started(cell, time, batch_shape, np.dtype(dtype), params, np.int32(seed)))
 
 
-def randomised(tree: Any, key: jax.Array, scale: float = 0.5) -> Any:
-    """The tree with noise on every floating leaf."""
-    leaves = floats(tree)
-    keys = jax.random.split(key, max(1, len(leaves)))
-    noise = [(scale * jax.random.normal(k, leaf.shape)).astype(leaf.dtype) for k, leaf in zip(keys, leaves)]
-    return with_floats(tree, [leaf + more for leaf, more in zip(leaves, noise)])
+def randomised(tree: Any, seed: int, scale: float = 0.5) -> Any:
+    """The tree on the host with noise on every floating leaf."""
+    rng = np.random.default_rng(seed)
+    noisy = [leaf + (scale * rng.standard_normal(leaf.shape)).astype(leaf.dtype) for leaf in floats(on_host(tree))]
+    return with_floats(tree, noisy)
 
 
-def _reached_carry(cell: Cell, params: Any, batch_shape: tuple[int, ...], dtype: Any, key: jax.Array) -> Any:
-    inputs_key, cell_key = jax.random.split(key)
-    carry = cell.initial_carry(batch_shape, dtype, params, cell_key)
-    inputs = cell.example_inputs(inputs_key, (3, *batch_shape), dtype)
-    return jax.lax.scan(lambda carry, x: (cell(params, carry, x)[0], None), carry, inputs)[0]
+def _start(cell: Cell, time: int, batch_shape: tuple[int, ...], dtype: Any, params: Any, seed: jax.Array) -> Any:
+    """``(carry, inputs, fresh carry)``; each carry has seen three steps."""
+    inputs_key, *carry_keys = jax.random.split(quick_key(seed), 3)
+    inputs = cell.example_inputs(inputs_key, (time + 6, *batch_shape), dtype)
+    carries = []
+    for key, steps in zip(carry_keys, (slice(3), slice(3, 6))):
+        carry = cell.initial_carry(batch_shape, dtype, params, key)
+        some = jax.tree.map(lambda a, steps=steps: a[steps], inputs)
+        carries.append(jax.lax.scan(lambda carry, x: (cell(params, carry, x)[0], None), carry, some)[0])
+    return carries[0], jax.tree.map(lambda a: a[6:], inputs), carries[1]
+
+
+_initialised = quick(lambda cell, dtype, seed: cell.init(quick_key(seed), dtype), static=(0, 1))
+_started = quick(_start, static=(0, 1, 2, 3))
 
 
 def python_loop(cell: Cell, at: Arguments, flags: Flags = NO_FLAGS, reverse: bool = False) -> Values:
