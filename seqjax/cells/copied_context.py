@@ -1,7 +1,6 @@
 """Elman's and Jordan's networks as their papers trained them: the context is a copy that carries no gradient."""
 
 import dataclasses
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -54,13 +53,6 @@ class ElmanOriginal(Elman):
         return super().__call__(params, jax.lax.stop_gradient(carry), inputs)
 
 
-class ContextCarry(NamedTuple):
-    """Carry of :class:`JordanOriginal`."""
-
-    context: jax.Array
-    """The state units that the next step reads, ``[*batch, output_size]``."""
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class JordanOriginal(Jordan):
     r"""Recurrence through decaying traces of the output (Jordan 1986), trained as there.
@@ -83,10 +75,8 @@ class JordanOriginal(Jordan):
         "gradients through time.",
         "The paper leaves the decay below 1 to the task; 0.5 here. A later habit is to copy the output: decay=0.",
         "Logistic units, as in the paper; the inputs are its plan units.",
-        "The carry is the state that the next step reads, already decayed and with this output added.",
+        "The carry's output is the state that the next step reads: decayed, and with this output added.",
     )
-    carry_type = ContextCarry
-    output_field = None
     law_exceptions = _NO_GRADIENT
 
     def __post_init__(self) -> None:
@@ -94,18 +84,13 @@ class JordanOriginal(Jordan):
         if not 0 <= self.decay < 1:
             raise ValueError(f"JordanOriginal.decay must be at least 0 and below 1, got {self.decay!r}")
 
-    def initial_carry(
-        self,
-        batch_shape: tuple[int, ...] = (),
-        dtype: DTypeLike = jnp.float32,
-        params: JordanParams | None = None,
-        key: jax.Array | None = None,
-    ) -> ContextCarry:
-        """Zeros."""
-        return ContextCarry(jnp.zeros((*batch_shape, self.output_size), dtype))
+    @property
+    def output_field(self) -> str | None:  # ty: ignore[incompatible-property-override]
+        """The state units, where they are a plain copy of the output."""
+        return "output" if self.decay == 0 else None
 
-    def __call__(self, params: JordanParams, carry: ContextCarry, inputs: jax.Array) -> tuple[ContextCarry, jax.Array]:
+    def __call__(self, params: JordanParams, carry: JordanCarry, inputs: jax.Array) -> tuple[JordanCarry, jax.Array]:
         """One step; see the class."""
-        context = jax.lax.stop_gradient(carry.context)
+        context = jax.lax.stop_gradient(carry.output)
         _, output = super().__call__(params, JordanCarry(context), inputs)
-        return ContextCarry(self.decay * context + output), output
+        return JordanCarry(self.decay * context + output), output
