@@ -17,6 +17,7 @@ import numpy as np
 
 from seqjax import cells
 from seqjax.cells import Cell
+from seqjax.cells.transforms import field_names
 from seqjax.laws.registry import LawBroken, law
 from seqjax.laws.subject import BATCH, Subject, compiled_step, initialised, quick, quick_key
 from seqjax.laws.trees import difference, floats, is_float, kind, name_of, type_difference, with_floats
@@ -315,7 +316,7 @@ def output_field_is_the_output(subject: Subject) -> None:
     """``output_field`` names the carry field that is also the output, and is ``None`` where there is none."""
     cell, at = subject.cell, subject.arguments()
     carry, outputs = _one_step(subject, at)
-    fields = getattr(carry, "_fields", ())
+    fields = field_names(carry)
     equal = [name for name in fields if difference(getattr(carry, name), outputs) is None]
     field, name = cell.output_field, type(cell).__name__
     if field is not None and field not in fields:

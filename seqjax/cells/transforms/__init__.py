@@ -19,6 +19,7 @@ from collections.abc import Callable
 from seqjax.cells.transforms.base import NoisyCarry as NoisyCarry
 from seqjax.cells.transforms.base import Transform as Transform
 from seqjax.cells.transforms.base import UnsupportedCell as UnsupportedCell
+from seqjax.cells.transforms.base import field_names as field_names
 from seqjax.cells.transforms.base import is_noisy as is_noisy
 from seqjax.cells.transforms.base import supported_cells as supported_cells
 from seqjax.cells.transforms.base import with_noise_of as with_noise_of

@@ -26,8 +26,7 @@ class RecurrentDropout(NoisyTransform):
 
     function: ClassVar[str] = "recurrent_dropout"
     needs: ClassVar[str] = (
-        "gal: a matrix recurrent_kernel that is used as hidden @ recurrent_kernel and split_gates; semeniuta: a value "
-        "named 'candidate'; moon: a value named 'cell'"
+        "gal: a matrix recurrent_kernel; semeniuta: a value named 'candidate'; moon: a value named 'cell'"
     )
     misuse: ClassVar[str] = (
         "its step reads recurrent_kernel otherwise than in hidden @ recurrent_kernel and split_gates"

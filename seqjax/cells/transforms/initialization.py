@@ -102,9 +102,7 @@ class ForgetGateInit(Transform):
 
     function: ClassVar[str] = "forget_gate_init"
     lists_supported: ClassVar[bool] = False
-    needs: ClassVar[str] = (
-        "a gate named 'forget_gate' or 'update_gate' that keeps the state, with a part of bias to itself"
-    )
+    needs: ClassVar[str] = "a value named 'forget_gate' or 'update_gate' that has a part of the bias to itself"
     paper: ClassVar[str] = (
         "Jozefowicz, Zaremba and Sutskever 2015, An empirical exploration of recurrent network architectures; Gu et "
         "al. 2020, Improving the gating mechanism, arXiv:1910.09890; Tallec and Ollivier 2018, Can recurrent neural "

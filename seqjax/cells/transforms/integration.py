@@ -21,9 +21,7 @@ class MultiplicativeIntegration(Transform):
     beta2: float
 
     function: ClassVar[str] = "multiplicative_integration"
-    needs: ClassVar[str] = (
-        "a step that adds inputs @ kernel and hidden @ recurrent_kernel, of matrices of equal columns"
-    )
+    needs: ClassVar[str] = "a step that adds inputs @ kernel and hidden @ recurrent_kernel"
     misuse: ClassVar[str] = (
         "its step does not add inputs @ kernel and hidden @ recurrent_kernel, gate by gate, but does something else "
         "with one of them"

@@ -20,7 +20,7 @@ from seqjax.cells.kernels import (
 from seqjax.cells.transforms.base import Transform, with_fields
 
 Placement = Literal["separate", "recurrent", "input", "sum"]
-_NEEDS = "matrices kernel and recurrent_kernel that are used as value @ kernel and split_gates"
+_NEEDS = "matrices kernel and recurrent_kernel, used as value @ kernel"
 _MISUSE = "its step reads kernel or recurrent_kernel otherwise than in value @ kernel and split_gates"
 _KERNELS = {
     "separate": ("kernel", "recurrent_kernel"),

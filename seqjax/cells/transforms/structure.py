@@ -16,7 +16,7 @@ from seqjax.cells.transforms.base import Transform, with_fields
 class Structured(Transform):
     """A cell with another kind of recurrent kernel."""
 
-    needs = "a matrix recurrent_kernel [size, gates * size] that is used as hidden @ recurrent_kernel and split_gates"
+    needs = "a matrix recurrent_kernel [size, gates * size], used as hidden @ recurrent_kernel"
     misuse = "its step reads recurrent_kernel otherwise than in hidden @ recurrent_kernel and split_gates"
 
     def init(self, key: jax.Array, dtype: DTypeLike = jnp.float32) -> Any:
