@@ -219,7 +219,7 @@ REFERENCES: dict[str, Step] = {
 }
 
 OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
-    "BatchNormLSTM-steps": ("BatchNormLSTM", {"statistics_steps": 3, "epsilon": 0.1}),
+    "BatchNormLSTM-steps": ("BatchNormLSTM", {"statistics_steps": 5, "epsilon": 0.1}),
     "JANET-beta": ("JANET", {"beta": -0.5, "forget_bias": "chrono", "longest_memory": 20}),
     "LSTM-clip": ("LSTM", {"cell_clip": 0.6, "forget_bias": "power_law"}),
     "LayerNormLSTM-joint": ("LayerNormLSTM", {"placement": "joint", "cell_norm": "none", "epsilon": 0.1}),
