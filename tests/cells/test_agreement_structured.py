@@ -34,7 +34,7 @@ def assert_agrees(cell: ConvLSTM, params: Any, inputs: Any, theirs: Any, rtol: f
 
 
 @every_space
-@pytest.mark.evidence(cell="ConvLSTM", library="keras", what="ConvLSTM1D, 2D and 3D, values")
+@pytest.mark.evidence(cell="ConvLSTM", library="Keras", what="ConvLSTM1D, 2D and 3D, values")
 def test_keras(space: tuple[int, ...]) -> None:
     keras: Any = pytest.importorskip("keras")
     rng = np.random.default_rng(0)
@@ -51,7 +51,7 @@ def test_keras(space: tuple[int, ...]) -> None:
 
 
 @every_space
-@pytest.mark.evidence(cell="ConvLSTM", library="flax", what="linen.ConvLSTMCell, values")
+@pytest.mark.evidence(cell="ConvLSTM", library="Flax linen", what="ConvLSTMCell, values")
 def test_flax(space: tuple[int, ...], float64: None) -> None:
     linen: Any = pytest.importorskip("flax.linen")
     rng = np.random.default_rng(1)
