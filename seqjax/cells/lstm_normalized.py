@@ -108,7 +108,7 @@ class LayerNormLSTM(ForgetGateCell):
         i, f, g, o = jax.nn.sigmoid(i), jax.nn.sigmoid(f), activation(g), jax.nn.sigmoid(o)
         i, f, g, o = named(i, "input_gate"), named(f, "forget_gate"), named(g, "candidate"), named(o, "output_gate")
         cell = read = f * carry.cell + i * g
-        if self.cell_norm != "none":
+        if params.cell_scale is not None and params.cell_bias is not None:
             read = layer_norm(cell, None) * params.cell_scale + params.cell_bias
         cell = named(read if self.cell_norm == "state" else cell, "cell")
         hidden = o * activation(read)

@@ -28,6 +28,8 @@ from seqjax.cells.lstm_connections import MultiplicativeLSTMParams, ResidualLSTM
 from seqjax.cells.lstm_variants import PeepholeLSTMParams, ProjectedLSTMParams
 from seqjax.cells.transforms import block_diagonal
 
+# NumPy arrays: what the parameters' types promise comes when they are handed to JAX.
+Array = Any
 TIME, BATCH, INPUTS, HIDDEN = 6, 3, 4, 5
 SIZES: dict[str, Any] = {"input_size": INPUTS, "hidden_size": HIDDEN}
 
@@ -77,11 +79,11 @@ class Torchrecurrent(NamedTuple):
 
     name: str
     cell: Cell
-    params: Callable[[dict[str, np.ndarray]], Any]
+    params: Callable[[dict[str, Array]], Any]
     zero: tuple[str, ...] = ()
 
 
-def affine(w: dict[str, np.ndarray]) -> AffineParams:
+def affine(w: dict[str, Array]) -> AffineParams:
     return AffineParams(w["weight_ih"].T, w["weight_hh"].T, w["bias_ih"] + w["bias_hh"])
 
 
@@ -123,7 +125,7 @@ TORCHRECURRENT = (
 )
 
 
-def run_torchrecurrent(name: str, zero: tuple[str, ...] = ()) -> tuple[dict[str, np.ndarray], Any, Any, Any, Any]:
+def run_torchrecurrent(name: str, zero: tuple[str, ...] = ()) -> tuple[dict[str, Array], Any, Any, Any, Any]:
     """``(weights, start, inputs, last, outputs)`` of a cell of torchrecurrent with random weights."""
     torch, library = pytest.importorskip("torch"), pytest.importorskip("torchrecurrent")
     torch.manual_seed(0)
@@ -201,7 +203,9 @@ def test_xlstm(heads: int, float64: None) -> None:
     plain = SLSTM(input_size=INPUTS, hidden_size=hidden)
     blocks = r.numpy().reshape(heads, 4, units, units).transpose(0, 3, 1, 2)
     cell = plain if heads == 1 else block_diagonal(plain, heads=heads)
-    recurrent = blocks.reshape(hidden, 4 * hidden) if heads == 1 else BlockDiagonalKernel(blocks=jnp.asarray(blocks))
+    recurrent: Any = (
+        blocks.reshape(hidden, 4 * hidden) if heads == 1 else BlockDiagonalKernel(blocks=jnp.asarray(blocks))
+    )
     params = cell.init(jax.random.key(0), jnp.float64)
     assert jax.tree.map(jnp.shape, params.recurrent_kernel) == jax.tree.map(jnp.shape, recurrent)
     params = params._replace(kernel=w.numpy(), recurrent_kernel=recurrent, bias=b.numpy())
@@ -217,15 +221,15 @@ def test_brainstate_ur_lstm(float64: None) -> None:
     library = pytest.importorskip("brainstate")
     theirs = library.nn.URLSTMCell(INPUTS, HIDDEN)
     rng = np.random.default_rng(0)
-    w, u = rng.standard_normal((INPUTS, 4 * HIDDEN)), rng.standard_normal((HIDDEN, 4 * HIDDEN))
-    bias, inputs = rng.standard_normal(HIDDEN), rng.standard_normal((TIME, BATCH, INPUTS))
+    shapes = ((INPUTS, 4 * HIDDEN), (HIDDEN, 4 * HIDDEN), (HIDDEN,), (TIME, BATCH, INPUTS))
+    w, u, bias, inputs = (jnp.asarray(rng.standard_normal(shape)) for shape in shapes)
     theirs.init_state(BATCH)
     theirs.W.weight.value = {"weight": jnp.concatenate([w, u])}
-    theirs.bias.value = jnp.asarray(bias)
+    theirs.bias.value = bias
     theirs.h.value, theirs.c.value = (jnp.asarray(rng.standard_normal((BATCH, HIDDEN))) for _ in "hc")
     cell = URLSTM(**SIZES)
     carry = cell.carry_type(hidden=theirs.h.value, cell=theirs.c.value)
-    params = AffineParams(w, u, np.concatenate([bias, -bias, 0 * bias, 0 * bias]))
+    params = AffineParams(w, u, jnp.concatenate([bias, -bias, 0 * bias, 0 * bias]))
     last, outputs = run(cell, params, carry, inputs)
-    close(outputs, jnp.stack([theirs.update(jnp.asarray(x)) for x in inputs]))
+    close(outputs, jnp.stack([theirs.update(x) for x in inputs]))
     close(last.cell, theirs.c.value)

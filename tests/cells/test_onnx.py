@@ -56,7 +56,7 @@ def converted(kind: str, plain: Any, peepholes: np.ndarray | None) -> Any:
     if kind == "LSTM-coupled":
         # The input gate has the weights there: f = 1 - sigmoid(a) = sigmoid(-a).
         parts = [np.split(part, 4, axis=-1) for part in plain]
-        return AffineParams(*(np.concatenate([-i, g, o], axis=-1) for i, _, g, o in parts))
+        return AffineParams(*(jnp.concatenate([-i, g, o], axis=-1) for i, _, g, o in parts))
     return plain
 
 
