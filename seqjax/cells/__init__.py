@@ -92,6 +92,7 @@ from seqjax.cells.strongly_typed import StronglyTypedLSTM as StronglyTypedLSTM
 from seqjax.cells.strongly_typed import StronglyTypedRNN as StronglyTypedRNN
 from seqjax.cells.structurally_constrained import SCRN as SCRN
 from seqjax.cells.time_delay import TauGRU as TauGRU
+from seqjax.cells.unitary import EURNN as EURNN
 from seqjax.cells.unitary import UnitaryRNN as UnitaryRNN
 from seqjax.cells.update_gate import UGRNN as UGRNN
 from seqjax.cells.update_gate import IntersectionRNN as IntersectionRNN

@@ -26,8 +26,8 @@ class Clockwork(AffineCell):
     r"""Clockwork network (Koutnik, Greff, Gomez and Schmidhuber 2014).
 
     .. math::
-        h_t = \begin{cases} \phi(x_t W + h_{t-1} U + b) & \text{in modules whose period divides } t \\
-        h_{t-1} & \text{in the others} \end{cases}
+        h_t = \begin{cases} \phi(x_t W + h_{t-1} U + b) & \text{the module's period divides } t \\
+        h_{t-1} & \text{otherwise} \end{cases}
 
     The output is :math:`h_t`. The hidden units are split into one module a period, fast ones first. A module reads from
     itself and from slower modules: of :math:`U` only the blocks from slow to fast count.

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from seqjax.cells import NNRNN, ExpRNN, ScoRNN, UnitaryRNN
+from seqjax.cells import EURNN, NNRNN, ExpRNN, ScoRNN, UnitaryRNN
 from seqjax.cells.antisymmetric import antisymmetric
 from seqjax.cells.orthogonal_maps import cayley, draw_rotations, modrelu, skew_symmetric
 
@@ -67,6 +67,17 @@ def test_the_unitary_product(input_size: int, hidden_size: int, float64: None) -
     # 7 n for the matrix and n for the bias, as in the paper, beside a complex input kernel.
     assert sum(leaf.size for leaf in params) - params.kernel.size == 8 * hidden_size
     assert params.kernel.size == 2 * input_size * hidden_size
+
+
+@pytest.mark.parametrize("capacity", [1, 2, 7])
+@every_size
+def test_the_efficient_unitary_product(input_size: int, hidden_size: int, capacity: int, float64: None) -> None:
+    cell = EURNN(input_size=input_size, hidden_size=hidden_size, capacity=capacity)
+    params = cell.init(jax.random.key(0), jnp.float64)
+    assert_unitary(cell.turn(params, jnp.eye(hidden_size, dtype=complex)))
+    if capacity == hidden_size:
+        # With the diagonal as many free numbers as a unitary matrix has, n^2.
+        assert params.angles.size + params.phases.size + params.diagonal.size == hidden_size**2
 
 
 def test_drawn_rotations_turn_by_less_than_a_quarter(float64: None) -> None:

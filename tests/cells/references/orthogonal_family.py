@@ -30,20 +30,43 @@ def exponential(a: Array) -> Array:
     return (vectors @ np.diag(np.exp(-1j * angles)) @ vectors.conj().T).real
 
 
+def _complex_step(w: Array, p: Any, carry: tuple[Array, ...], x: Array) -> Pair:
+    """h_t = σ(W h_{t-1} + V x_t), complex."""
+    n = len(w)
+    np.testing.assert_allclose(w @ w.conj().T, np.eye(n), atol=1e-12)
+    v = p.kernel[:, :n].T + 1j * p.kernel[:, n:].T
+    z = w @ (carry[0] + 1j * carry[1]) + v @ x
+    h = np.array([modrelu(z[k], p.bias[k]) for k in range(n)])
+    return (h.real, h.imag), np.concatenate([h.real, h.imag])
+
+
 def unitary(cell: Any, p: Any, carry: tuple[Array, ...], x: Array) -> Pair:
     """Arjovsky et al. 2016: W = D₃ R₂ F⁻¹ D₂ Π R₁ F D₁, every factor a matrix."""
     n = cell.hidden_size
-    h = carry[0] + 1j * carry[1]
     d1, d2, d3 = (np.diag(np.cos(theta) + 1j * np.sin(theta)) for theta in p.phases)
     r1, r2 = (np.eye(n) - 2 * np.outer(v, v.conj()) / np.vdot(v, v) for v in (re + 1j * im for re, im in p.reflections))
     fourier = np.array([[np.exp(-2j * np.pi * j * k / n) for k in range(n)] for j in range(n)]) / np.sqrt(n)
     shuffle = np.eye(n)[np.random.default_rng(cell.permutation_seed).permutation(n)]
-    w = d3 @ r2 @ fourier.conj().T @ d2 @ shuffle @ r1 @ fourier @ d1
-    np.testing.assert_allclose(w @ w.conj().T, np.eye(n), atol=1e-12)
-    v = p.kernel[:, :n].T + 1j * p.kernel[:, n:].T
-    z = w @ h + v @ x
-    h = np.array([modrelu(z[k], p.bias[k]) for k in range(n)])
-    return (h.real, h.imag), np.concatenate([h.real, h.imag])
+    return _complex_step(d3 @ r2 @ fourier.conj().T @ d2 @ shuffle @ r1 @ fourier @ d1, p, carry, x)
+
+
+def efficient_unitary(cell: Any, p: Any, carry: tuple[Array, ...], x: Array) -> Pair:
+    """Jing et al. 2017: W = D F_A F_B F_A ..., F_A and F_B block-diagonal in rotations of neighbours."""
+    n = cell.hidden_size
+    w, rotation = np.diag(np.exp(1j * p.diagonal)), 0
+    for layer in range(cell.capacity):
+        f = np.eye(n, dtype=complex)
+        for i in range(layer % 2, n - 1, 2):
+            theta, phi = p.angles[rotation], p.phases[rotation]
+            phase = np.exp(1j * phi)
+            f[i : i + 2, i : i + 2] = [
+                [phase * np.cos(theta), -phase * np.sin(theta)],
+                [np.sin(theta), np.cos(theta)],
+            ]
+            rotation += 1
+        w = w @ f
+    assert rotation == len(p.angles) == len(p.phases)
+    return _complex_step(w, p, carry, x)
 
 
 def _turned(w: Array, p: Any, h: Array, x: Array) -> Pair:
@@ -83,6 +106,7 @@ def non_normal(cell: Any, p: Any, carry: tuple[Array, ...], x: Array) -> Pair:
 
 
 REFERENCES: dict[str, Step] = {
+    "EURNN": efficient_unitary,
     "ExpRNN": exponential_map,
     "NNRNN": non_normal,
     "ScoRNN": scaled_cayley,
@@ -90,6 +114,7 @@ REFERENCES: dict[str, Step] = {
 }
 
 OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "EURNN-capacity": ("EURNN", {"capacity": 5}),
     "ScoRNN-one-negative": ("ScoRNN", {"negative_ones": 1}),
     "UnitaryRNN-seed": ("UnitaryRNN", {"permutation_seed": 3}),
 }
