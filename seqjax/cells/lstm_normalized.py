@@ -174,18 +174,6 @@ class BatchNormLSTM(ForgetGateCell):
     :math:`h_t`. With ``training`` the pair is that of the batch, so that the sequences of a batch act on each other.
     Without, it is that of the population, from the parameters' statistics, the last one from step
     ``statistics_steps`` on; :func:`population_statistics` fills them in after training.
-
-    Example:
-        >>> import dataclasses, jax, seqjax
-        >>> from seqjax.cells import BatchNormLSTM
-        >>> from seqjax.cells.lstm_normalized import population_statistics
-        >>> cell = BatchNormLSTM(input_size=2, hidden_size=3)
-        >>> params, inputs = cell.init(jax.random.key(0)), jax.random.normal(jax.random.key(1), (5, 8, 2))
-        >>> training = dataclasses.replace(cell, training=True)
-        >>> in_training = seqjax.scan(training, params, inputs)[1]
-        >>> in_evaluation = seqjax.scan(cell, population_statistics(cell, params, inputs), inputs)[1]
-        >>> bool(abs(in_training - in_evaluation).max() < 1e-5)
-        True
     """
 
     training: bool = False
@@ -289,6 +277,18 @@ def population_statistics(cell: BatchNormLSTM, params: BatchNormLSTMParams, inpu
 
     Give as many sequences as represent the population. Where they are shorter than ``cell.statistics_steps``, the last
     step's statistics fill the rest.
+
+    Example:
+        >>> import dataclasses, jax, seqjax
+        >>> from seqjax.cells import BatchNormLSTM
+        >>> from seqjax.cells.lstm_normalized import population_statistics
+        >>> cell = BatchNormLSTM(input_size=2, hidden_size=3)
+        >>> params, inputs = cell.init(jax.random.key(0)), jax.random.normal(jax.random.key(1), (5, 8, 2))
+        >>> training = dataclasses.replace(cell, training=True)
+        >>> in_training = seqjax.scan(training, params, inputs)[1]
+        >>> in_evaluation = seqjax.scan(cell, population_statistics(cell, params, inputs), inputs)[1]
+        >>> bool(abs(in_training - in_evaluation).max() < 1e-5)
+        True
     """
     training = dataclasses.replace(cell, training=True)
 
