@@ -19,6 +19,9 @@ class LearnedInitialCarry(Transform):
     """What :func:`learned_initial_carry` makes."""
 
     function: ClassVar[str] = "learned_initial_carry"
+    breaks: ClassVar[Mapping[str, str]] = {
+        "gradients_reach_every_leaf": "the initial carry is read before the first step, not in it",
+    }
 
     def init(self, key: jax.Array, dtype: DTypeLike = jnp.float32) -> LearnedCarryParams:
         """Draw the parameters of the cell inside; the initial carry starts as that cell's own."""
@@ -96,7 +99,8 @@ class ClipGradient(Transform):
         "What is clipped is the gradient that flows from a step into the carry before it, for each sequence alone.",
     )
     breaks: ClassVar[Mapping[str, str]] = {
-        "gradients_equal_finite_differences": "its gradient is not the derivative of its value, on purpose"
+        "gradients_equal_finite_differences": "its gradient is not the derivative of its value, on purpose",
+        "gradients_of_gradients": "what is clipped has no second derivative that means anything",
     }
 
     def check(self) -> None:

@@ -150,6 +150,9 @@ class BatchNormalization(Transform):
             "a_reset_equals_a_fresh_run",
             "a_reset_without_a_fresh_carry_restores_the_cells_own",
             "any_number_of_time_steps",
+            "the_step_works_alone_and_in_the_plain_scan",
+            "shard_map_over_the_batch",
+            "shard_map_with_the_cells_own_carry",
         ),
         _OF_THE_BATCH,
     )
@@ -163,13 +166,6 @@ class BatchNormalization(Transform):
             scale = jnp.full(kernel.shape[1], self.gain, dtype)
             kernels[name] = NormalizedKernel(kernel=kernel, scale=scale, over="batch", group=None, epsilon=self.epsilon)
         return with_fields(params, **kernels)
-
-    def __call__(self, params: Any, carry: Any, inputs: Any) -> tuple[Any, Any]:
-        """One step; see :func:`batch_normalization`."""
-        features = jax.tree.leaves(self.cell.input_shapes())[0].ndim
-        if jnp.ndim(jax.tree.leaves(inputs)[0]) == features:
-            raise ValueError("batch_normalization needs a batch: inputs [*batch, ...] with at least one batch axis")
-        return self.cell(params, carry, inputs)
 
 
 def batch_normalization(cell: Cell, gain: float = 0.1, epsilon: float = 1e-5) -> BatchNormalization:
