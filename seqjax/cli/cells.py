@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from seqjax.cli.parser import Arguments, Parser, size
-from seqjax.config import build_cell, cell_names, check_cell, parse_overrides
+from seqjax.config import build_cell, cell_names, check_cell, is_path, parse_overrides
 from seqjax.errors import ConfigError, nearest, shown
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def add_commands(commands: Any) -> None:
         example="seqjax cells\nseqjax cells LSTM --hidden-size 512\nseqjax cells GRU reset=before\n"
         "seqjax cells peephole\nseqjax cells --json",
     )
-    cells.add_argument("name", metavar="NAME", nargs="?", help="a cell, or a word to look for")
+    cells.add_argument("name", metavar="NAME", nargs="?", help="a cell, a word to look for, or path.py:Name")
     cells.add_argument("settings", metavar="KEY=VALUE", nargs="*", help="options of the cell")
     for option, default, text in (("--input-size", 64, "input features"), ("--hidden-size", 128, "hidden units")):
         cells.add_argument(option, metavar="N", type=size, default=default, help=f"{text} (default: {default})")
@@ -41,7 +41,7 @@ def add_commands(commands: Any) -> None:
         "forward and backward, and the memory that is kept.",
         example="seqjax explain LSTM\nseqjax explain GRU reset=before --hidden-size 512",
     )
-    explain.add_argument("name", metavar="CELL", help="a name that `seqjax cells` lists")
+    explain.add_argument("name", metavar="CELL", help="a name that `seqjax cells` lists, or path.py:Name")
     explain.add_argument("settings", metavar="KEY=VALUE", nargs="*", help="options of the cell")
     for option, default, text in (
         ("--input-size", 128, "input features"),
@@ -55,7 +55,7 @@ def add_commands(commands: Any) -> None:
 
 def _cells(arguments: Arguments) -> None:
     names = cell_names()
-    if arguments.name in names:
+    if arguments.name is not None and (arguments.name in names or is_path(arguments.name)):
         card = _card(arguments.name, arguments)
         print(json.dumps(card.to_dict(), indent=2, ensure_ascii=False) if arguments.json else card)
         return
@@ -133,7 +133,7 @@ def _explain(arguments: Arguments) -> None:
 
 def _require(name: str, options: Mapping[str, Any] | None = None) -> None:
     names = cell_names()
-    if name not in names:
+    if name not in names and not is_path(name):
         raise ConfigError(f"there is no cell {shown(name)}; {nearest(name, names)}")
     messages = check_cell(name, options or {}, options_at="")
     if messages:

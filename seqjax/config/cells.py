@@ -1,12 +1,14 @@
 """Names and fields of the cells, read from their source: a misspelt name should not wait for JAX to be imported."""
 
 import ast
+import dataclasses
 import functools
 import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seqjax.config.own_cells import is_path, only_cell
 from seqjax.errors import ConfigError, nearest, shown
 
 if TYPE_CHECKING:
@@ -37,7 +39,11 @@ def check_cell(
         options: further arguments of its constructor.
         at: what the messages call the place of the name.
         options_at: what stands before an option's name in the messages.
+
+    What is wrong with a cell of a file, ``path.py:Name``, comes to light when it is built.
     """
+    if is_path(name):
+        return []
     names = cell_names()
     if name not in names:
         return [f"{at} - no cell of this name; {nearest(name, names)} (got {shown(name)})"]
@@ -58,23 +64,35 @@ def build_cell(name: str, arguments: Mapping[str, Any]) -> "Cell":
     """A cell that is known to draw parameters and to take a step. Imports JAX.
 
     Args:
-        name: one of :func:`cell_names`.
+        name: one of :func:`cell_names`, or ``path.py:Name``.
         arguments: of its constructor.
 
     Raises:
-        ConfigError: for values that the cell refuses, at once or in its first step.
+        ConfigError: for a file without such a cell, and values that the cell refuses, at once or in its first step.
     """
     import jax
 
-    from seqjax.cells import registry
-
+    kind = cell_class(name)
+    name = kind.__name__
+    known = [field.name for field in dataclasses.fields(kind) if field.init]
+    for key in arguments:
+        if key not in known:
+            options = [field for field in known if field not in _SET_BY_MODEL]
+            raise ConfigError(f"{name} has no option {key}; {nearest(key, options)}")
     try:
-        cell = registry()[name](**arguments)
+        cell = kind(**arguments)
         key = jax.random.key(0)
         jax.eval_shape(lambda: cell(cell.init(key), cell.initial_carry(), cell.example_inputs(key, ())))
     except (TypeError, ValueError) as error:
         raise ConfigError(str(error) if str(error).startswith(name) else f"{name} - {error}") from error
     return cell
+
+
+def cell_class(name: str) -> type["Cell"]:
+    """The class of a name, one of :func:`cell_names` or ``path.py:Name``. Imports JAX."""
+    from seqjax.cells import registry
+
+    return only_cell(name) if is_path(name) else registry()[name]
 
 
 @functools.cache

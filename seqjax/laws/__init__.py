@@ -14,3 +14,4 @@ from seqjax.laws.registry import LawBroken as LawBroken
 from seqjax.laws.registry import Verdict as Verdict
 from seqjax.laws.registry import judge as judge
 from seqjax.laws.subject import Subject as Subject
+from seqjax.laws.subject import arguments_of as arguments_of

@@ -17,6 +17,7 @@ import numpy as np
 
 from seqjax import cells
 from seqjax.cells import Cell
+from seqjax.cells import transforms
 from seqjax.cells.transforms import field_names
 from seqjax.laws.registry import LawBroken, law
 from seqjax.laws.subject import BATCH, Subject, compiled_step, initialised, quick, quick_key
@@ -92,7 +93,13 @@ def _check_pickles(cell: Cell) -> None:
 
 
 def _check_prints(cell: Cell) -> None:
-    names = {**vars(cells), **cells.registry(), **vars(sys.modules[type(cell).__module__]), "jax": jax}
+    names = {
+        **vars(cells),
+        **cells.registry(),
+        **transforms.registry(),
+        **vars(sys.modules[type(cell).__module__]),
+        "jax": jax,
+    }
     names[type(cell).__name__] = type(cell)
     try:
         same = eval(repr(cell), names) == cell

@@ -259,10 +259,7 @@ def shard_map_with_the_cells_own_carry(subject: Subject) -> None:
 
 
 def _sharded_with_own_carry(subject: Subject) -> tuple[Everything, Everything]:
-    case, at = subject.cases("ragged")[0], subject.arguments()
-    flags, own = subject.ragged(), subject.own_carry(at)
-    bare = at._replace(carry=None, fresh_carry=None)
-    want = subject.evaluate(case, at._replace(carry=own, fresh_carry=own), flags, mode="lax")
-    return subject.evaluate(case, bare, flags, scan=_sharded), want._replace(
-        gradients=want.gradients._replace(carry=None, fresh_carry=None)
-    )
+    case, flags = subject.cases("ragged")[0], subject.ragged()
+    # A learned initial carry has its gradient on both sides.
+    bare = subject.arguments()._replace(carry=None, fresh_carry=None)
+    return subject.evaluate(case, bare, flags, scan=_sharded), subject.evaluate(case, bare, flags, mode="lax")
