@@ -50,11 +50,14 @@ class SLiGRU(SingleStateCell):
     r"""Stabilised light gated recurrent unit (Moumen and Parcollet 2023).
 
     .. math::
-        z_t, n_t &= \sigma, \mathrm{ReLU} \text{ of } x_t W_{z,n} + \mathrm{LN}(h_{t-1} U_{z,n}) + b_{z,n} \\
+        \hat z_t, \hat n_t &= \mathrm{LN}(h_{t-1} U_{z,n}) \\
+        z_t &= \sigma(x_t W_z + \hat z_t + b_z) \\
+        n_t &= \mathrm{ReLU}(x_t W_n + \hat n_t + b_n) \\
         h_t &= z_t \odot h_{t-1} + (1 - z_t) \odot n_t
 
     The output is :math:`h_t`. :math:`\mathrm{LN}` subtracts the mean over all :math:`2H` units of both gates and
-    divides by :math:`\sqrt{\mathrm{variance} + \epsilon}`, so that no step can grow the hidden state.
+    divides by :math:`\sqrt{\mathrm{variance} + \epsilon}`, so that the candidate is bounded however large the hidden
+    state is.
     """
 
     activation: Activation = "relu"

@@ -26,10 +26,10 @@ class SGU(SingleStateCell):
     .. math::
         g_t &= \tanh(((x_t W_g + b_g) \odot h_{t-1}) U_g) \\
         n_t &= \mathrm{softplus}(g_t \odot h_{t-1}) \\
-        z_t &= \mathrm{hard\,}\sigma(x_t W_z + h_{t-1} U_z + b_z) \\
+        z_t &= \kappa(x_t W_z + h_{t-1} U_z + b_z) \\
         h_t &= (1 - z_t) \odot h_{t-1} + z_t \odot n_t
 
-    The output is :math:`h_t`.
+    The output is :math:`h_t`; :math:`\kappa` is the hard logistic function.
     """
 
     gate_activation: Activation = "hard_sigmoid"
@@ -65,10 +65,10 @@ class DSGU(AffineCell):
     .. math::
         g_t &= \tanh(((x_t W_g + b_g) \odot h_{t-1}) U_g) \\
         n_t &= \sigma((g_t \odot h_{t-1}) U_n) \\
-        z_t &= \mathrm{hard\,}\sigma(x_t W_z + h_{t-1} U_z + b_z) \\
+        z_t &= \kappa(x_t W_z + h_{t-1} U_z + b_z) \\
         h_t &= (1 - z_t) \odot h_{t-1} + z_t \odot n_t
 
-    The output is :math:`h_t`.
+    The output is :math:`h_t`; :math:`\kappa` is the hard logistic function.
     """
 
     gate_activation: Activation = "hard_sigmoid"
