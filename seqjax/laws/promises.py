@@ -16,8 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from seqjax import cells
-from seqjax.cells import Cell
-from seqjax.cells import transforms
+from seqjax.cells import Cell, transforms
 from seqjax.cells.transforms import field_names
 from seqjax.laws.registry import LawBroken, law
 from seqjax.laws.subject import BATCH, Subject, compiled_step, initialised, quick, quick_key

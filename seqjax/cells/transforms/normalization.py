@@ -151,6 +151,8 @@ class BatchNormalization(Transform):
             "a_reset_without_a_fresh_carry_restores_the_cells_own",
             "any_number_of_time_steps",
             "the_step_works_alone_and_in_the_plain_scan",
+            "reverse_equals_flip",
+            "eager_equals_jit",
             "shard_map_over_the_batch",
             "shard_map_with_the_cells_own_carry",
         ),
