@@ -18,7 +18,7 @@ class TimedInputs(NamedTuple):
     values: jax.Array
     """``[*batch, input_size]``."""
     elapsed: jax.Array
-    """``[*batch, 1]``: time since the step before, above zero."""
+    """``[*batch, 1]``: time since the step before, not negative."""
 
 
 class StampedInputs(NamedTuple):
@@ -124,36 +124,34 @@ class GRUD(AffineCell):
         super().__post_init__()
         if isinstance(self.input_mean, tuple) and len(self.input_mean) != self.input_size:
             raise ValueError(
-                f"GRUD.input_mean has {len(self.input_mean)} numbers, expected one for each of the {self.input_size} "
-                "input features, or a single number for all"
+                f"GRUD.input_mean has {len(self.input_mean)} numbers, expected {self.input_size} as "
+                f"input_size={self.input_size}, or a single number for all"
             )
 
     def example_inputs(
         self, key: jax.Array, leading_shape: tuple[int, ...], dtype: DTypeLike = jnp.float32
     ) -> IncompleteInputs:
-        """Random values, about two in three observed, after random positive times."""
+        """Random values, about half of them observed, after random positive times."""
         values_key, mask_key, elapsed_key = jax.random.split(key, 3)
         shape = (*leading_shape, self.input_size)
         return IncompleteInputs(
             values=jax.random.normal(values_key, shape).astype(dtype),
-            mask=jax.random.bernoulli(mask_key, 0.65, shape).astype(dtype),
+            mask=jax.random.bernoulli(mask_key, 0.5, shape).astype(dtype),
             elapsed=jax.random.uniform(elapsed_key, shape, minval=0.5, maxval=1.5).astype(dtype),
         )
 
     def init(self, key: jax.Array, dtype: DTypeLike = jnp.float32) -> GRUDParams:
-        """Draw parameters; decay rates are uniform between 0 and the square root of 1/inputs, biases are zero."""
+        """Draw parameters; decay rates are uniform above 0, those of the hidden state divided by the inputs' number."""
         kernel_key, recurrent_key, mask_key, input_key, hidden_key = jax.random.split(key, 5)
-        fastest = self.input_size**-0.5
+        hidden_decay = jax.random.uniform(hidden_key, (self.input_size, self.hidden_size)) / self.input_size
         return GRUDParams(
             kernel=self.draw_kernel(kernel_key, 3, dtype),
             recurrent_kernel=self.draw_recurrent_kernel(recurrent_key, 3, dtype),
             mask_kernel=self.draw_kernel(mask_key, 3, dtype),
             bias=jnp.zeros(3 * self.hidden_size, dtype),
-            input_decay=jax.random.uniform(input_key, (self.input_size,), maxval=fastest).astype(dtype),
+            input_decay=jax.random.uniform(input_key, (self.input_size,)).astype(dtype),
             input_decay_bias=jnp.zeros(self.input_size, dtype),
-            hidden_decay=jax.random.uniform(hidden_key, (self.input_size, self.hidden_size), maxval=fastest).astype(
-                dtype
-            ),
+            hidden_decay=hidden_decay.astype(dtype),
             hidden_decay_bias=jnp.zeros(self.hidden_size, dtype),
         )
 
@@ -214,7 +212,7 @@ class TimeAwareLSTM(AffineCell):
         c_t &= f_t \odot \hat c_{t-1} + i_t \odot g_t \\
         h_t &= o_t \odot \tanh(c_t) \\
         g(\Delta) &= 1 / \log(e + \Delta) && \text{decay="logarithmic"} \\
-        g(\Delta) &= 1 / \Delta && \text{decay="reciprocal"}
+        g(\Delta) &= 1 / \max(\Delta, 1) && \text{decay="reciprocal"}
 
     The output is :math:`h_t`. The inputs are :class:`TimedInputs`, with the elapsed time :math:`\Delta_t`.
     ``forget_bias`` is the initial value of :math:`b_f`.
@@ -225,8 +223,9 @@ class TimeAwareLSTM(AffineCell):
 
     paper = "Baytas et al. 2017, Patient subtyping via time-aware LSTM networks, KDD"
     conventions = (
-        "The paper has the logarithmic decay for long gaps and the reciprocal one for short ones; neither is capped, "
-        "so that the reciprocal decay of a gap below 1 amplifies.",
+        "The paper has the logarithmic decay for long gaps and the reciprocal one for short ones, and asks for a "
+        "function that never grows: a gap below 1 counts as 1 in the reciprocal one, which would amplify there and has "
+        "no value at 0.",
         "Gates in the order i, f, g, o, with one bias.",
     )
     carry_type = HiddenCellCarry
@@ -258,7 +257,8 @@ class TimeAwareLSTM(AffineCell):
         self, params: TimeAwareLSTMParams, carry: HiddenCellCarry, inputs: TimedInputs
     ) -> tuple[HiddenCellCarry, jax.Array]:
         """One step; see the class."""
-        kept = 1 / (jnp.log(math.e + inputs.elapsed) if self.decay == "logarithmic" else inputs.elapsed)
+        logarithmic = self.decay == "logarithmic"
+        kept = 1 / (jnp.log(math.e + inputs.elapsed) if logarithmic else jnp.maximum(inputs.elapsed, 1))
         short_term = jnp.tanh(carry.cell @ params.short_term_kernel + params.short_term_bias)
         adjusted = carry.cell - short_term + kept * short_term
 
@@ -346,7 +346,7 @@ class PhasedLSTM(AffineCell):
         values_key, time_key = jax.random.split(key)
         return StampedInputs(
             values=jax.random.normal(values_key, (*leading_shape, self.input_size)).astype(dtype),
-            time=jax.random.uniform(time_key, (*leading_shape, 1), maxval=4.0).astype(dtype),
+            time=jax.random.uniform(time_key, (*leading_shape, 1), maxval=1.0).astype(dtype),
         )
 
     def init(self, key: jax.Array, dtype: DTypeLike = jnp.float32) -> PhasedLSTMParams:

@@ -159,12 +159,16 @@ class QRNN(Cell):
         "speechbrain 1.1.2": "a window of one step, and f weighs the candidate, where the paper's f keeps the old state"
     }
     carry_type = QRNNCarry
-    output_field = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.pooling not in ("f", "fo", "ifo"):
             raise ValueError(f"QRNN.pooling must be 'f', 'fo' or 'ifo', got {self.pooling!r}")
+
+    @property
+    def output_field(self) -> str | None:  # ty: ignore[incompatible-property-override]
+        """The cell state where no gate stands before the output."""
+        return "cell" if self.pooling == "f" else None
 
     @property
     def gates(self) -> int:

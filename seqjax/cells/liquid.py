@@ -65,8 +65,8 @@ class LTC(Cell):
     .. math::
         C \frac{dv}{dt} &= g \odot (v_{leak} - v) + \sum_j S_j(v) \odot (E_j - v) + \sum_j S_j(x) \odot (E_j - v) \\
         S_j(u) &= w_j \odot \sigma(\lambda_j \odot (u_j - \mu_j)) \\
-        v &\leftarrow \frac{C / \delta \odot v + g \odot v_{leak} + \sum_j S_j(v) \odot E_j + \sum_j S_j(x) \odot E_j}
-            {C / \delta + g + \sum_j S_j(v) + \sum_j S_j(x)}
+        v &\leftarrow \frac{C \odot v + \delta (g \odot v_{leak} + \sum_j S_j(v) \odot E_j + \sum_j S_j(x) \odot E_j)}
+            {C + \delta (g + \sum_j S_j(v) + \sum_j S_j(x))}
 
     The last line is done ``unfolds`` times in every step, each with :math:`\delta` the elapsed time divided by
     ``unfolds``. The output is the potential :math:`v`. ``elapsed`` is the time from step to step; with ``None`` each
@@ -113,12 +113,12 @@ class LTC(Cell):
         """One step; see the class."""
         x, elapsed = _values_and_elapsed(self, inputs)
         v, leak = carry.hidden, jax.nn.softplus(params.leak_conductance)
-        inertia = jax.nn.softplus(params.capacitance) * self.unfolds / elapsed
+        capacitance, time = jax.nn.softplus(params.capacitance), elapsed / self.unfolds
         pull_x, conductance_x = _currents(params.sensory, x)
         for _ in range(self.unfolds):
             pull, conductance = _currents(params.recurrent, v)
-            v = (inertia * v + leak * params.leak_potential + pull + pull_x) / (
-                inertia + leak + conductance + conductance_x
+            v = (capacitance * v + time * (leak * params.leak_potential + pull + pull_x)) / (
+                capacitance + time * (leak + conductance + conductance_x)
             )
         return HiddenCarry(v), v
 

@@ -145,7 +145,7 @@ class RON(AffineCell):
     }
     carry_type = OscillatorCarry
     law_exceptions = {
-        "gradients_equal_those_of_the_plain_scan": "the fixed reservoir carries no gradient",
+        "gradients_reach_every_leaf": "the fixed reservoir carries no gradient",
         "gradients_equal_finite_differences": "the fixed reservoir carries no gradient",
     }
 

@@ -76,7 +76,7 @@ def time_aware_lstm(cell: Any, p: Any, carry: Carry, inputs: Any) -> tuple[Carry
     (h, c), (x, (delta,)) = carry, inputs
     w, u, b = (gates(part, "ifgo") for part in (p.kernel, p.recurrent_kernel, p.bias))
     short = np.tanh(p.short_term_kernel.T @ c + p.short_term_bias)
-    discounted = short / np.log(np.e + delta) if cell.decay == "logarithmic" else short / delta
+    discounted = short / np.log(np.e + delta) if cell.decay == "logarithmic" else short / max(delta, 1.0)
     long_term = c - short
     adjusted = long_term + discounted
     total = {gate: w[gate].T @ x + u[gate].T @ h + b[gate] for gate in "ifgo"}
