@@ -14,7 +14,7 @@ from seqjax.cells import Cell, transforms
 
 _SIZES = ("input_size", "hidden_size")
 _NO_DEFAULT = (dataclasses.MISSING, inspect.Parameter.empty)
-_PUBLIC = {"jax.nn": jax.nn, "jax.numpy": jax.numpy, "jax.lax": jax.lax, "jax.nn.initializers": jax.nn.initializers}
+_PUBLIC = {"jax.numpy": jax.numpy, "jax.nn": jax.nn, "jax.lax": jax.lax, "jax.nn.initializers": jax.nn.initializers}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
