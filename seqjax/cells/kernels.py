@@ -189,6 +189,31 @@ class MaskedKernel(StructuredKernel):
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class GateMaskedKernel(StructuredKernel):
+    """As :class:`MaskedKernel`, with a mask for each gate."""
+
+    kernel: Any
+    masks: jax.Array
+    """``[*batch, gates, rows]``."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of the kernel inside."""
+        return self.kernel.shape
+
+    def product(self, value: jax.Array) -> jax.Array:
+        """One product a gate, side by side."""
+        return jnp.concatenate([value @ part for part in self.split_gates(self.masks.shape[-2])], -1)
+
+    def split_gates(self, count: int) -> list[MaskedKernel]:
+        """One for each gate."""
+        masks = jnp.moveaxis(self.masks, -2, 0)
+        parts = zip(split_gates(self.kernel, count), masks, strict=True)
+        return [MaskedKernel(kernel=kernel, mask=mask) for kernel, mask in parts]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class NormalizedKernel(StructuredKernel):
     """Normalises its products, and scales them.
 

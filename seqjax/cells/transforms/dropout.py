@@ -2,13 +2,14 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import jax
 from jax.typing import DTypeLike
 
 from seqjax.cells.base import Cell
-from seqjax.cells.kernels import MaskedKernel
+from seqjax.cells.kernels import GateMaskedKernel, MaskedKernel
 from seqjax.cells.transforms.base import NoisyTransform, Transform, check_rate, field_names, with_fields
 from seqjax.cells.transforms.named import named_values, with_named
 from seqjax.cells.transforms.noise import StepKeys, dropout_mask, next_step, step_keys, uniform
@@ -23,6 +24,7 @@ class RecurrentDropout(NoisyTransform):
     rate: float
     kind: Literal["gal", "semeniuta", "moon"]
     per_step: bool
+    per_gate: bool
 
     function: ClassVar[str] = "recurrent_dropout"
     needs: ClassVar[str] = (
@@ -39,8 +41,12 @@ class RecurrentDropout(NoisyTransform):
     conventions: ClassVar[tuple[str, ...]] = (
         "Masks are drawn once a sequence and divided by the share that is kept, so evaluation changes nothing.",
         "Moon's mask is 0 or 1: divided by that share in every step, a cell state would grow without bound.",
-        "Gal's mask is shared by the gates (the paper's tied weights).",
+        "Gal's mask is shared by the gates, or each gate has its own (per_gate): the paper's tied and untied weights.",
     )
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        "Keras": "recurrent_dropout is kind='gal' with per_gate=True",
+        "torch": "dropout of its LSTM and GRU acts between layers, never in the recurrence",
+    }
 
     def check(self) -> None:
         """The options fit together, and the cell has what is masked."""
@@ -49,8 +55,14 @@ class RecurrentDropout(NoisyTransform):
             raise ValueError(f"recurrent_dropout: kind must be 'gal', 'semeniuta' or 'moon', got {self.kind!r}")
         if self.per_step and self.kind != "semeniuta":
             raise ValueError(f"recurrent_dropout: per_step is for kind='semeniuta', got kind={self.kind!r}")
+        if self.per_gate and self.kind != "gal":
+            raise ValueError(f"recurrent_dropout: per_gate is for kind='gal', got kind={self.kind!r}")
         if self.kind == "gal":
-            self.require_parameter(jax.eval_shape(self.cell.init, jax.random.key(0)), "recurrent_kernel")
+            rows, columns = self._kernel_shape()
+            if self.per_gate and columns % rows:
+                raise self.unsupported(
+                    f"its recurrent_kernel has shape {(rows, columns)}, expected [size, gates * size]"
+                )
         elif not self._shapes():
             names = list(dict.fromkeys(name for name, _ in named_values(self.cell)))
             has = f"it names {', '.join(names)}" if names else "it names none"
@@ -59,9 +71,12 @@ class RecurrentDropout(NoisyTransform):
     def _shapes(self) -> list[tuple[int, ...]]:
         """The shapes of the masks, without batch axes."""
         if self.kind == "gal":
-            params = jax.eval_shape(self.cell.init, jax.random.key(0))
-            return [self.require_parameter(params, "recurrent_kernel").shape[:1]]
+            rows, columns = self._kernel_shape()
+            return [(columns // rows, rows) if self.per_gate else (rows,)]
         return [shape for name, shape in named_values(self.cell) if name == _NAMES[self.kind]]
+
+    def _kernel_shape(self) -> tuple[int, int]:
+        return self.require_parameter(jax.eval_shape(self.cell.init, jax.random.key(0)), "recurrent_kernel").shape
 
     def noise(self, key: jax.Array, batch_shape: tuple[int, ...], dtype: DTypeLike) -> Any:
         """A mask for each value that is masked, or keys for masks of each step."""
@@ -78,7 +93,12 @@ class RecurrentDropout(NoisyTransform):
         if noise is None:
             return *self.cell(params, carry, inputs), None
         if self.kind == "gal":
-            masked = MaskedKernel(kernel=params.recurrent_kernel, mask=noise[0])
+            kernel = params.recurrent_kernel
+            masked = (
+                GateMaskedKernel(kernel=kernel, masks=noise[0])
+                if self.per_gate
+                else MaskedKernel(kernel=kernel, mask=noise[0])
+            )
             return *self.cell(with_fields(params, recurrent_kernel=masked), carry, inputs), noise
         masks = iter(self._masks_of_step(noise) if self.per_step else noise)
         step = with_named(self.cell, {_NAMES[self.kind]: lambda value: value * next(masks).astype(value.dtype)})
@@ -100,6 +120,7 @@ def recurrent_dropout(
     rate: float = 0.25,
     kind: Literal["gal", "semeniuta", "moon"] = "gal",
     per_step: bool = False,
+    per_gate: bool = False,
 ) -> RecurrentDropout:
     r"""Dropout in the recurrence, in one of its three meanings. With a mask :math:`m` of each sequence,
 
@@ -113,6 +134,7 @@ def recurrent_dropout(
         rate: share of zeros in the mask.
         kind: ``"gal"``, ``"semeniuta"`` or ``"moon"``.
         per_step: Semeniuta's mask drawn anew in every step, as in most of that paper.
+        per_gate: Gal's mask drawn for each gate, which takes a product a gate.
 
     There is noise where ``initial_carry`` got a key; the mask lies in the carry. In evaluation this is the cell itself.
 
@@ -127,7 +149,7 @@ def recurrent_dropout(
         >>> loss = lambda params: seqjax.scan(cell, params, jnp.ones([7, 2, 3]), carry)[1].sum()
         >>> gradients = jax.grad(loss)(params)
     """
-    return RecurrentDropout(cell=cell, rate=rate, kind=kind, per_step=per_step)
+    return RecurrentDropout(cell=cell, rate=rate, kind=kind, per_step=per_step, per_gate=per_gate)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -17,8 +17,8 @@ from seqjax.cells.transforms.noise import StepKeys, next_step, step_keys, unifor
 class Zoneout(NoisyTransform):
     """What :func:`zoneout` makes."""
 
-    hidden: float
-    cell_state: float
+    hidden: float | None
+    cell_state: float | None
     rates: tuple[tuple[str, float], ...]
 
     function: ClassVar[str] = "zoneout"
@@ -35,8 +35,8 @@ class Zoneout(NoisyTransform):
     def check(self) -> None:
         """Rates are shares, and each has its field in the carry."""
         if not self._rates():
-            raise ValueError("zoneout: all rates are 0; give one, such as hidden=0.05 or cell_state=0.5")
-        for name, rate in (("hidden", self.hidden), ("cell_state", self.cell_state), *self.rates):
+            raise ValueError("zoneout: there is no rate; give one, such as hidden=0.05 or cell_state=0.5")
+        for name, rate in self._rates().items():
             check_rate("zoneout", name, rate)
         carry = jax.eval_shape(self.cell.initial_carry)
         known = [name for name in field_names(carry) if hasattr(getattr(carry, name), "dtype")]
@@ -52,7 +52,7 @@ class Zoneout(NoisyTransform):
     def _rates(self) -> dict[str, float]:
         """The rate of every field of the carry that has one."""
         rates = {"hidden": self.hidden, "cell": self.cell_state, **dict(self.rates)}
-        return {name: rate for name, rate in rates.items() if rate}
+        return {name: rate for name, rate in rates.items() if rate is not None}
 
     def noise(self, key: jax.Array, batch_shape: tuple[int, ...], dtype: DTypeLike) -> StepKeys:
         """A key for each sequence."""
@@ -78,7 +78,7 @@ class Zoneout(NoisyTransform):
         return with_fields(new, **zoned), output, None if noise is None else next_step(noise)
 
 
-def zoneout(cell: Cell, hidden: float = 0.0, cell_state: float = 0.0, **rates: float) -> Zoneout:
+def zoneout(cell: Cell, hidden: float | None = None, cell_state: float | None = None, **rates: float) -> Zoneout:
     r"""Units keep their old value at random, instead of a new one (Krueger et al. 2017).
 
     .. math::

@@ -130,7 +130,7 @@ def test_an_error_lists_what_is_supported() -> None:
     ("make", "message"),
     [
         (lambda: T.zoneout(LSTM), "zoneout expects a cell such as LSTM"),
-        (lambda: T.zoneout(LSTM(input_size=3, hidden_size=4)), "all rates are 0"),
+        (lambda: T.zoneout(LSTM(input_size=3, hidden_size=4)), "there is no rate"),
         (lambda: T.zoneout(LSTM(input_size=3, hidden_size=4), hidden=1.0), "from 0 to below 1, got 1.0"),
         (lambda: T.zoneout(Elman(input_size=3, hidden_size=4), hiden=0.1), "no array 'hiden' to keep; it has hidden"),
         (lambda: T.recurrent_dropout(LSTM(input_size=3, hidden_size=4), kind="Gal"), "'gal', 'semeniuta' or 'moon'"),
