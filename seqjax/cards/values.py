@@ -25,7 +25,7 @@ class Option:
         name: of the field.
         value: what the cell has.
         default: what it has if nothing is said; ``dataclasses.MISSING`` if something must be.
-        choices: the values that are possible, where they are few.
+        choices: the values that are possible, where they are few; ``float`` stands for any number beside them.
     """
 
     name: str
@@ -35,7 +35,11 @@ class Option:
 
     def __str__(self) -> str:
         text = as_code(self.value)
-        others = [as_code(choice) for choice in self.choices if choice != self.value]
+        others = [
+            "a number" if choice is float else as_code(choice)
+            for choice in self.choices
+            if choice != self.value and not (choice is float and isinstance(self.value, float))
+        ]
         if others:
             text += f", or {', '.join(others)}"
         if self.default not in _NO_DEFAULT and self.default != self.value:
@@ -120,5 +124,8 @@ def _literals(hint: Any) -> Iterator[Any]:
     if typing.get_origin(hint) is Literal:
         yield from typing.get_args(hint)
     elif typing.get_origin(hint) in (typing.Union, types.UnionType):
-        for part in typing.get_args(hint):
-            yield from _literals(part)
+        parts = typing.get_args(hint)
+        literals = [value for part in parts for value in _literals(part)]
+        yield from literals
+        if literals and float in parts:
+            yield float

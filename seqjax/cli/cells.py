@@ -116,7 +116,9 @@ def _list(names: Iterable[str]) -> str:
             _cut(f"  {cell.__name__:<{width}}  {year_of(cell) or '':<4}  {summary_of(cell)}".rstrip()) for cell in cells
         ]
         lines.append("")
-    lines.append(f"{len(names)} cells. More: seqjax cells NAME, seqjax cells WORD, seqjax explain NAME, seqjax transforms")
+    lines.append(
+        f"{len(names)} cells. More: seqjax cells NAME, seqjax cells WORD, seqjax explain NAME, seqjax transforms"
+    )
     return "\n".join(lines)
 
 

@@ -171,6 +171,9 @@ def test_options_show_choices_and_defaults():
     assert options["reset"] == '"before", or "after" (default: "after")'
     assert options["activation"] == '"relu" (default: "tanh")'
     assert "input_size" not in options
+    biases = {bias: str(options_of(LSTM(**SIZES, forget_bias=bias))[2]) for bias in (1.0, "uniform")}
+    assert biases[1.0] == '1.0, or "uniform", "chrono", "power_law"'
+    assert biases["uniform"] == '"uniform", or "chrono", "power_law", a number (default: 1.0)'
 
 
 def test_families_name_files_that_exist_and_hold_every_cell():
