@@ -326,7 +326,10 @@ class PhasedLSTM(AffineCell):
         "their domain; at the start they are the paper's.",
         "Gates in the order i, f, g, o, with one bias.",
     )
-    elsewhere = {"TensorFlow 1 contrib": "period and open ratio are learned as they are, the ratio not by default"}
+    elsewhere = {
+        "TensorFlow 1 contrib": "period and open ratio are learned as they are; by default the ratio starts at 0.1 and "
+        "periods reach 1000"
+    }
     carry_type = HiddenCellCarry
 
     def __post_init__(self) -> None:
