@@ -5,6 +5,8 @@ from seqjax.analysis.fixed_points import fixed_points as fixed_points
 from seqjax.analysis.flow import FlowSummary as FlowSummary
 from seqjax.analysis.flow import GradientFlow as GradientFlow
 from seqjax.analysis.flow import gradient_flow as gradient_flow
+from seqjax.analysis.gates import GateStatistics as GateStatistics
+from seqjax.analysis.gates import gate_statistics as gate_statistics
 from seqjax.analysis.memory import MemoryCapacity as MemoryCapacity
 from seqjax.analysis.memory import memory_capacity as memory_capacity
 from seqjax.analysis.spectra import jacobian_eigenvalues as jacobian_eigenvalues
