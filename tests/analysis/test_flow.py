@@ -10,7 +10,7 @@ import pytest
 
 from seqjax.analysis import gradient_flow
 from seqjax.cells import GRU, LSTM, Elman, Jordan
-from tests.cells.variants import random_carry, random_params
+from tests.analysis.draws import random_carry, random_params
 
 TIME, BATCH = 6, 2
 

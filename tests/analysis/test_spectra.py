@@ -11,7 +11,7 @@ import pytest
 
 from seqjax import analysis
 from seqjax.cells import LSTM
-from tests.cells.variants import random_params
+from tests.analysis.draws import random_params
 
 TIME = 7
 

@@ -9,7 +9,7 @@ import pytest
 
 from seqjax.analysis import truncation
 from seqjax.cells import LSTM
-from tests.cells.variants import random_params
+from tests.analysis.draws import random_params
 
 TIME, BATCH = 9, 2
 CELL = LSTM(input_size=3, hidden_size=4)
