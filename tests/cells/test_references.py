@@ -55,8 +55,6 @@ def test_values(cell: Cell, float64: None) -> None:
 
 @every_cell
 def test_gradients(cell: Cell, float64: None) -> None:
-    at = arguments_of(cell, TIME, (), dtype=jnp.float64)
-
     def loss(values: Any) -> Any:
         rng, total = np.random.default_rng(0), 0.0
         for leaf in floats(values):
@@ -67,12 +65,17 @@ def test_gradients(cell: Cell, float64: None) -> None:
         last, outputs = seqjax.scan(cell, params, inputs, carry)
         return loss((outputs, jax.tree.leaves(last))), ()
 
-    got = floats(jax.jit(lambda *trees: gradient(by_seqjax, *trees)[2])(*at[:3]))
-    start = in_numpy(at[:3])
-    leaves, held = floats(start), references.undisturbed(cell, *start)
-    # Nothing flows to these, so their differences are zero; everything else has to show.
+    by_the_engine = jax.jit(lambda *trees: gradient(by_seqjax, *trees)[2])
     stopped = references.STOPPED.get(type(cell).__name__)
-    silent = {"params": range(len(floats(start[0]))), "carry": range(len(floats(start[0])), len(floats(start[:2])))}
+    # A network of rectifiers may be silent for one draw, and then nothing of its first steps would be compared.
+    for seed in range(5):
+        start = in_numpy(arguments_of(cell, TIME, (), seed, jnp.float64)[:3])
+        got = floats(by_the_engine(*start))
+        first_of_carry, first_of_inputs = len(floats(start[0])), len(floats(start[:2]))
+        silent = {"params": range(first_of_carry), "carry": range(first_of_carry, first_of_inputs)}.get(stopped, ())
+        if all(np.abs(slopes).max() > 1e-3 for index, slopes in enumerate(got) if index not in silent):
+            break
+    leaves, held = floats(start), references.undisturbed(cell, *start)
 
     def by_reference() -> float:
         params, carry, inputs = with_floats(start, leaves)
@@ -90,7 +93,7 @@ def test_gradients(cell: Cell, float64: None) -> None:
             want[place] = (up - by_reference()) / (2 * step)
             moved[place] = leaf[place]
         leaves[index] = leaf
-        if stopped and index in silent[stopped]:
+        if index in silent:
             assert not want.any()
             assert not slopes.any()
             continue
