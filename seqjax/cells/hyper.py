@@ -11,11 +11,7 @@ from seqjax.cells.activations import Activation, activation_function
 from seqjax.cells.base import AffineCell
 from seqjax.cells.gates import named, split_gates
 from seqjax.cells.initializers import initialize
-
-
-def _normalise(x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float) -> jax.Array:
-    centred = x - x.mean(-1, keepdims=True)
-    return centred * jax.lax.rsqrt((centred**2).mean(-1, keepdims=True) + epsilon) * scale + bias
+from seqjax.cells.kernels import normalized
 
 
 class HyperLSTMParams(NamedTuple):
@@ -197,8 +193,10 @@ class HyperLSTM(AffineCell):
         activation, name = activation_function(self.activation), named if large else (lambda value, _: value)
         norms = [lambda x: x] * 5
         if scale is not None:
-            pairs = zip(split_gates(scale, 5), split_gates(bias, 5))
-            norms = [lambda x, pair=pair: _normalise(x, *pair, self.epsilon) for pair in pairs]
+            norms = [
+                lambda x, gain=gain, shift=shift: normalized(x, "features", None, self.epsilon) * gain + shift
+                for gain, shift in zip(split_gates(scale, 5), split_gates(bias, 5))
+            ]
         i, f, g, o = (norm(gate) for norm, gate in zip(norms, gates))
         i, f = name(jax.nn.sigmoid(i), "input_gate"), name(jax.nn.sigmoid(f), "forget_gate")
         cell = name(f * old + i * name(activation(g), "candidate"), "cell")

@@ -63,6 +63,7 @@ def _compare(arguments: Arguments) -> None:
     rates = tuple(_rate(text) for text in _listed(arguments.learning_rates))
     _check_files(arguments)
     from seqjax import comparison
+    from seqjax.bench.machine import machine
 
     settings = comparison.Settings(
         parameters=arguments.parameters,
@@ -72,16 +73,19 @@ def _compare(arguments: Arguments) -> None:
         learning_rates=rates,
     )
     progress = (_Bars if sys.stderr.isatty() else _Lines)()
+
+    def finished(so_far: "Comparison") -> None:
+        progress.finished(so_far.outcomes[-1])
+        # What was found before an interruption is kept.
+        if arguments.json is not None:
+            record = so_far.to_dict() | {"machine": vars(machine())}
+            arguments.json.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+
     try:
-        found = comparison.compare(models, tasks, settings, finished=progress.finished, advanced=progress.advanced)
+        found = comparison.compare(models, tasks, settings, finished=finished, advanced=progress.advanced)
     finally:
         progress.close()
     print(text_of(found))
-    if arguments.json is not None:
-        from seqjax.bench.machine import machine
-
-        record = found.to_dict() | {"machine": vars(machine())}
-        arguments.json.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
     if arguments.plot is not None:
         comparison.draw(found, arguments.plot)
 

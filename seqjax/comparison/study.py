@@ -71,7 +71,7 @@ def compare(
     settings: Settings | None = None,
     *,
     baseline: bool = True,
-    finished: Callable[[Outcome], None] = lambda outcome: None,
+    finished: Callable[[Comparison], None] = lambda so_far: None,
     advanced: Callable[[str, str, int, int], None] = lambda task, model, step, steps: None,
 ) -> Comparison:
     """Train every model on every task, all with as many parameters, and measure what each reaches.
@@ -81,7 +81,7 @@ def compare(
         tasks: names, or tasks with other sizes than the usual ones.
         settings: of the training.
         baseline: also train causal convolutions.
-        finished: called with each outcome.
+        finished: called after each model with all that was found so far.
         advanced: called as training goes on, with task, model, updates done, and all updates.
 
     Raises:
@@ -104,11 +104,6 @@ def compare(
         (task, _label(name, options), model_of_size(name, task, settings.parameters, options))
         for task, (name, options) in itertools.product(chosen, named)
     ]
-    outcomes = []
-    for task, label, model in built:
-        report = functools.partial(advanced, task.name, label)
-        outcomes.append(dataclasses.replace(train(model, task, settings, report), model=label))
-        finished(outcomes[-1])
     facts = {
         task.name: {
             "asks": task.asks,
@@ -121,7 +116,12 @@ def compare(
         for task in chosen
     }
     plain = dataclasses.asdict(settings) | {"learning_rates": list(settings.learning_rates)}
-    return Comparison(settings=plain, tasks=facts, outcomes=tuple(outcomes))
+    found = Comparison(settings=plain, tasks=facts, outcomes=())
+    for task, label, model in built:
+        outcome = train(model, task, settings, functools.partial(advanced, task.name, label))
+        found = dataclasses.replace(found, outcomes=(*found.outcomes, dataclasses.replace(outcome, model=label)))
+        finished(found)
+    return found
 
 
 def train(model: Model, task: Task, settings: Settings, advanced: Report = lambda step, steps: None) -> Outcome:
