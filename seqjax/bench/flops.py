@@ -3,12 +3,12 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from seqjax.bench.programs import Pass
 from seqjax.bench.settings import Shape
 from seqjax.cells import Cell
 from seqjax.engine import flops
+from seqjax.laws.trees import floats, with_floats
 
 
 def product_flops(cell: Cell, shape: Shape, pass_name: Pass) -> int:
@@ -19,10 +19,11 @@ def product_flops(cell: Cell, shape: Shape, pass_name: Pass) -> int:
     """
     params = jax.eval_shape(cell.init, jax.random.key(0))
     carry = jax.eval_shape(lambda params: cell.initial_carry((shape.batch,), params=params), params)
-    inputs = jax.ShapeDtypeStruct((shape.batch, shape.inputs), jnp.float32)
+    inputs = jax.eval_shape(lambda: cell.example_inputs(jax.random.key(0), (shape.batch,)))
 
-    def with_gradients(params: Any, carry: Any, inputs: Any) -> Any:
-        results, pullback = jax.vjp(cell, params, carry, inputs)
+    def with_gradients(*arguments: Any) -> Any:
+        step = lambda leaves: floats(cell(*with_floats(arguments, leaves)))
+        results, pullback = jax.vjp(step, floats(arguments))
         return results, pullback(results)
 
     step = cell if pass_name == "forward" else with_gradients

@@ -30,8 +30,8 @@ def ours(problem: Problem, checkpoint: Any = None, split: bool = False) -> Model
 def lax_scan(problem: Problem) -> Model:
     """``jax.lax.scan`` of our step."""
 
-    def forward(params: Any, inputs: jax.Array) -> jax.Array:
-        carry = problem.cell.initial_carry(inputs.shape[1:2], params=params)
+    def forward(params: Any, inputs: Any) -> jax.Array:
+        carry = problem.cell.initial_carry((jax.tree.leaves(inputs)[0].shape[1],), params=params)
         return lax.scan(lambda carry, x: problem.cell(params, carry, x), carry, inputs)[1]
 
     return Model(forward=forward, params=problem.params, inputs=problem.inputs)

@@ -15,7 +15,7 @@ from seqjax.bench.peers import PEERS
 from seqjax.bench.programs import Pass, Problem, Program, check_results, prepare
 from seqjax.bench.results import OURS, SPLIT, Measurement, Report, rows
 from seqjax.bench.settings import SETTLE_SECONDS, Settings, Shape, parse_shape
-from seqjax.cells import registry
+from seqjax.config import cell_class
 
 Progress = Callable[[str], None]
 
@@ -64,7 +64,7 @@ def bench(
 def _measure(
     settings: Settings, cell_name: str, shape: Shape, pass_name: Pass, peers: list[str], progress: Progress
 ) -> Measurement:
-    cell = registry()[cell_name](input_size=shape.inputs, hidden_size=shape.hidden)
+    cell = cell_class(cell_name)(input_size=shape.inputs, hidden_size=shape.hidden)
     problem = Problem.make(cell, shape, pass_name)
     not_split = split.why_not(shape.batch)
     builders: dict[str, Callable[[Problem], Any]] = {}

@@ -11,6 +11,7 @@ import numpy as np
 
 from seqjax.bench.settings import Shape
 from seqjax.cells import Cell
+from seqjax.laws.trees import floats, is_float, with_floats
 from seqjax.parallel import batch_mesh, replicate, split_batch
 
 Pass = Literal["forward", "training"]
@@ -25,25 +26,30 @@ class Problem:
         shape: the sizes.
         pass_name: ``"forward"`` or ``"training"``.
         params: the parameters that a competitor with the same mathematics starts from.
-        inputs: ``[time, batch, inputs]``.
+        inputs: ``[time, batch, inputs]``, or what else the cell reads.
     """
 
     cell: Cell
     shape: Shape
     pass_name: Pass
     params: Any
-    inputs: np.ndarray
+    inputs: Any
 
     @classmethod
     def make(cls, cell: Cell, shape: Shape, pass_name: Pass) -> "Problem":
         """Draw parameters and inputs, always the same."""
-        draw = np.random.default_rng(0).standard_normal
+        leading, draw = (shape.time, shape.batch), np.random.default_rng(0).standard_normal
+        if jax.tree.map(jnp.shape, cell.input_shapes()) == (shape.inputs,):
+            inputs = draw((*leading, shape.inputs), dtype=np.float32)
+        else:
+            # Elapsed times, masks and images are what they can be.
+            inputs = jax.tree.map(np.asarray, cell.example_inputs(jax.random.key(1), leading))
         return cls(
             cell=cell,
             shape=shape,
             pass_name=pass_name,
             params=jax.tree.map(np.asarray, cell.init(jax.random.key(0))),
-            inputs=draw((shape.time, shape.batch, shape.inputs), dtype=np.float32),
+            inputs=inputs,
         )
 
     @property
@@ -100,10 +106,11 @@ def prepare(problem: Problem, built: Model | Program) -> Program:
         return built
     model = built
 
-    def loss(params: Any, inputs: Any) -> jax.Array:
-        return jnp.sum(model.forward(params, inputs) ** 2)
+    def gradients(params: Any, inputs: Any) -> Any:
+        loss = lambda params, leaves: jnp.sum(model.forward(params, with_floats(inputs, leaves)) ** 2)
+        return jax.value_and_grad(loss, argnums=(0, 1))(params, floats(inputs))
 
-    function = model.forward if problem.pass_name == "forward" else jax.value_and_grad(loss, argnums=(0, 1))
+    function = model.forward if problem.pass_name == "forward" else gradients
     arguments = jax.tree.map(jnp.asarray, (model.params, model.inputs))
     if model.split:
         mesh = batch_mesh()
@@ -122,7 +129,7 @@ def prepare(problem: Problem, built: Model | Program) -> Program:
         if problem.pass_name == "forward":
             return {"outputs": time_first(returned)}
         value, (_, of_inputs) = returned
-        return {"loss": np.asarray(value), "gradient to the inputs": time_first(of_inputs)}
+        return {"loss": np.asarray(value)} | dict(zip(_gradient_names(problem), map(time_first, of_inputs)))
 
     return Program(
         run=lambda: jax.block_until_ready(compiled(*arguments)),
@@ -134,6 +141,11 @@ def prepare(problem: Problem, built: Model | Program) -> Program:
     )
 
 
+def _gradient_names(problem: Problem) -> list[str]:
+    leaves = jax.tree.leaves_with_path(problem.inputs)
+    return [f"gradient to the inputs{jax.tree_util.keystr(path)}" for path, leaf in leaves if is_float(leaf)]
+
+
 def check_results(problem: Problem, got: dict[str, np.ndarray], ours: dict[str, np.ndarray] | None) -> None:
     """Shapes must be right, and where ``ours`` is given the numbers must be ours.
 
@@ -142,9 +154,9 @@ def check_results(problem: Problem, got: dict[str, np.ndarray], ours: dict[str, 
     """
     shape = problem.shape
     expected = (
-        {"outputs": (shape.time, shape.batch, shape.hidden)}
+        {"outputs": (shape.time, shape.batch, *problem.cell.output_shape)}
         if problem.pass_name == "forward"
-        else {"loss": (), "gradient to the inputs": (shape.time, shape.batch, shape.inputs)}
+        else {"loss": ()} | dict(zip(_gradient_names(problem), [leaf.shape for leaf in floats(problem.inputs)]))
     )
     if (shapes := {name: value.shape for name, value in got.items()}) != expected:
         raise ValueError(f"computed {shapes}, expected {expected}")

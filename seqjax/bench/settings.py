@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from seqjax.bench.peers import PEERS
-from seqjax.config import cell_names
+from seqjax.config import cell_names, is_path
 from seqjax.errors import ConfigError, nearest, shown
 
 
@@ -47,7 +47,7 @@ class Settings:
     """What to measure; every cell at every shape in every pass.
 
     Attributes:
-        cells: names that ``seqjax cells`` lists.
+        cells: names that ``seqjax cells`` lists, or ``path.py:Name``.
         shapes: names of :data:`SHAPES`, or ``"time,batch,inputs,hidden"``.
         passes: ``"forward"``, and ``"training"``: the gradients of the sum of squares of the outputs to the parameters
             and the inputs.
@@ -74,7 +74,7 @@ class Settings:
             ("peer", self.peers, tuple(PEERS)),
         ):
             for name in chosen:
-                if name not in known:
+                if name not in known and not (kind == "cell" and is_path(name)):
                     raise ConfigError(f"there is no {kind} {shown(name)}; {nearest(name, known)}")
         for text in self.shapes:
             parse_shape(text)

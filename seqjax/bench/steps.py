@@ -37,7 +37,7 @@ def _jitted(problem: Problem, step: Callable[..., Any], params: Any, carry: Any,
     """Of ``carry, output = step(params, carry, inputs)``."""
     leaves, tree = jax.tree.flatten(jax.tree.map(jnp.asarray, params))
     compiled = jax.jit(lambda leaves, carry, inputs: step(tree.unflatten(leaves), carry, inputs))
-    inputs = jnp.asarray(problem.inputs[0])
+    inputs = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), problem.inputs)
 
     def run(carry: Any) -> tuple[Any, Any]:
         carry, output = compiled(leaves, carry, inputs)

@@ -19,7 +19,7 @@ from seqjax.bench.programs import Problem
 from seqjax.bench.results import OURS, Spread, plain
 from seqjax.bench.settings import Settings, Shape, parse_shape
 from seqjax.bench.steps import STEPS, Step, as_numpy
-from seqjax.cells import registry
+from seqjax.config import cell_class
 
 TEXTS = (Text(batch=1), Text(batch=32))
 
@@ -103,7 +103,7 @@ def bench_streaming(
     for cell_name in settings.cells:
         for shape in map(parse_shape, settings.shapes):
             progress(f"one step of {cell_name}, {shape}")
-            cell = registry()[cell_name](input_size=shape.inputs, hidden_size=shape.hidden)
+            cell = cell_class(cell_name)(input_size=shape.inputs, hidden_size=shape.hidden)
             problem = Problem.make(cell, shape, "forward")
             present = [name for name in peers if PEERS[name].has(cell_name)]
             programs, failures = _steps(problem, {OURS: steps.ours} | {name: STEPS[name] for name in present})

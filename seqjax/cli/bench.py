@@ -39,7 +39,7 @@ def add_commands(commands: Any) -> None:
     )
     shapes = " ".join(f"{shape.name}={','.join(map(str, shape[1:]))}" for shape in SHAPES.values())
     for option, metavar, default, text in (
-        ("--cells", "CELL", CELLS, f"names that `seqjax cells` lists (default: {' '.join(CELLS)})"),
+        ("--cells", "CELL", CELLS, f"names that `seqjax cells` lists, or path.py:Name (default: {' '.join(CELLS)})"),
         ("--shapes", "SHAPE", None, f"names, or time,batch,inputs,hidden (default: {shapes})"),
         ("--passes", "PASS", None, f"{' '.join(PASSES)} (default: both); training is with gradients"),
         ("--peers", "PEER", tuple(PEERS), f"libraries to compare with (default: {' '.join(PEERS)})"),

@@ -4,6 +4,7 @@ import importlib.util
 import sys
 import traceback
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from seqjax.errors import ConfigError, nearest
@@ -78,7 +79,7 @@ def only_cell(name: str) -> type["Cell"]:
     return cells[0]
 
 
-def _imported(path: Path) -> object:
+def _imported(path: Path) -> ModuleType:
     # The name under which cells are pickled, and found again in this process.
     name = path.stem
     known = sys.modules.get(name)

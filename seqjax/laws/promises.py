@@ -168,9 +168,10 @@ def init_uses_every_key_once_and_repeats(subject: Subject) -> None:
             "two parameters are drawn from one key, and are the same numbers where their shapes agree",
             "split the key: kernel_key, recurrent_key = jax.random.split(key)",
         ) from error
-    traced = [str(jax.make_jaxpr(cell.init)(jax.random.key(0))) for _ in range(2)]
+    # A function that was traced is not traced again.
+    traces = [jax.make_jaxpr(lambda key: cell.init(key))(jax.random.key(0)) for _ in range(2)]
     words = difference(again, first, root="params")
-    if words or traced[0] != traced[1]:
+    if words or _trace_difference(*traces):
         raise LawBroken(
             f"init called twice with the same key gives two results: {words or 'other numbers'}",
             "it draws from Python's or NumPy's random numbers, whose state changes between calls",
@@ -237,7 +238,9 @@ def parameters_carry_and_outputs_have_the_promised_shapes(subject: Subject) -> N
 def the_carry_comes_out_as_it_went_in(subject: Subject) -> None:
     """A step returns the carry as it came, the same structure, shapes and types, in every floating type."""
     for dtype in (*TYPES, np.dtype(subject.dtype)):
-        carry, _, new, output = _types(subject.cell, (5,), dtype)
+        # Constants are of the type that they have where people run this.
+        with jax.enable_x64(dtype == np.float64):
+            carry, _, new, output = _types(subject.cell, (5,), dtype)
         words = type_difference(new, carry, "carry")
         if words:
             other_type = "is" if jax.tree.structure(new) != jax.tree.structure(carry) else "is (after the step)"
@@ -267,14 +270,19 @@ def tracing_twice_gives_the_same_step(subject: Subject) -> None:
         return cell(params, carry, cell.example_inputs(key, (BATCH,)))
 
     before, printed, traces = _outside(cell), io.StringIO(), []
-    with contextlib.redirect_stdout(printed), jax.checking_leaks():
-        for _ in range(2):
-            # A function that was traced is not traced again.
-            traces.append(jax.make_jaxpr(lambda key: step(key))(jax.random.key(0)))
+    try:
+        with contextlib.redirect_stdout(printed), jax.checking_leaks():
+            for _ in range(2):
+                traces.append(jax.make_jaxpr(lambda key: step(key))(jax.random.key(0)))
+    except Exception as error:
+        if "leaked trace" not in str(error).lower():
+            raise
+        raise LawBroken(
+            "the step keeps a value of one call where the next call finds it, in a list or an attribute",
+            "such a value has no number in it: it stands for one while the step is compiled",
+            "what the next step needs belongs in the carry; to look at values, return them as outputs",
+        ) from error
     changed = [name for name, value in _outside(cell).items() if before.get(name) != value]
-    same = str(traces[0]) == str(traces[1]) and all(
-        np.array_equal(a, b, equal_nan=True) for a, b in zip(*(map(np.asarray, t.consts) for t in traces))
-    )
     move = "what changes from step to step belongs in the carry, and random numbers come from a key in the carry"
     if changed:
         raise LawBroken(
@@ -282,18 +290,24 @@ def tracing_twice_gives_the_same_step(subject: Subject) -> None:
             "a step is traced once and then runs compiled: what it draws or counts in Python is frozen at that time",
             move,
         )
-    if not same:
-        ours, theirs = (str(trace).splitlines() for trace in traces)
-        line = next(
-            (f"\n  {a.strip()}\n  {b.strip()}" for a, b in zip(ours, theirs) if a != b), " constants that differ"
-        )
-        raise LawBroken(f"two traces of the same step differ:{line}", "the step reads something that changes", move)
+    words = _trace_difference(*traces)
+    if words:
+        raise LawBroken(f"two traces of the same step differ:{words}", "the step reads something that changes", move)
     if printed.getvalue():
         raise LawBroken(
             f"the step prints {printed.getvalue().splitlines()[0]!r}",
             "a compiled step prints when it is traced and never again",
             "remove it, or use jax.debug.print while you look for an error",
         )
+
+
+def _trace_difference(first: Any, second: Any) -> str:
+    ours, theirs = (str(trace).splitlines() for trace in (first, second))
+    if ours != theirs:
+        pairs = zip(ours, theirs)
+        return next((f"\n  {a.strip()}\n  {b.strip()}" for a, b in pairs if a != b), " one is longer")
+    constants = zip(*(map(np.asarray, trace.consts) for trace in (first, second)))
+    return "" if all(np.array_equal(a, b) for a, b in constants) else " by their constants"
 
 
 def _outside(cell: Cell) -> dict[str, str]:
@@ -319,7 +333,7 @@ def _outside(cell: Cell) -> dict[str, str]:
 
 @law(first=True)
 def output_field_is_the_output(subject: Subject) -> None:
-    """``output_field`` names the carry field that is also the output, and is ``None`` where there is none."""
+    """``output_field`` names the carry field that is also the output; ``None`` promises nothing."""
     cell, at = subject.cell, subject.arguments()
     carry, outputs = _one_step(subject, at)
     fields = field_names(carry)
@@ -335,11 +349,6 @@ def output_field_is_the_output(subject: Subject) -> None:
         raise LawBroken(
             f"{name}.output_field is {field!r}, but {words}",
             move=f"write output_field = {equal[0]!r}" if equal else "write output_field = None in the class",
-        )
-    if field is None and equal:
-        raise LawBroken(
-            f"{name}.output_field is None, but the output is carry.{equal[0]}",
-            move=f"write output_field = {equal[0]!r}",
         )
 
 

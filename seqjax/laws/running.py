@@ -16,8 +16,8 @@ from seqjax.laws.subject import (
 from seqjax.laws.trees import converted, difference, floats, is_float, name_of, with_floats
 
 ALL = ("plain", "checkpoint", "ragged", "ragged-reverse", "ragged-reverse-checkpoint")
-_ENGINE = "the time engine places an operation of this step wrongly, unless the step itself is not pure"
-_REPORT = "run the step with seqjax.scan(..., mode='lax'), and report the cell to the authors of seqjax"
+ENGINE = "the time engine places an operation of this step wrongly, unless the step itself is not pure"
+REPORT = "run the step with seqjax.scan(..., mode='lax'), and report the cell to the authors of seqjax"
 
 
 @law()
@@ -33,8 +33,8 @@ def scan_equals_the_python_loop(subject: Subject) -> None:
                 want if settings.return_carries else want._replace(carries=None),
                 subject.tolerance,
                 f"case {case}, mode {mode}: ",
-                _ENGINE,
-                _REPORT,
+                ENGINE,
+                REPORT,
             )
 
 
@@ -51,8 +51,8 @@ def gradients_equal_those_of_the_plain_scan(subject: Subject) -> None:
                     "not help, as the branch that is not taken has a gradient too",
                     "make the argument safe before the function: jnp.where(x > 0, x, 1) inside, jnp.where outside",
                 )
-        compare_gradients(got, want, subject.tolerance, f"case {case}: ", _ENGINE, _REPORT)
-        compare(got.values, want.values, subject.tolerance, f"case {case}: ", _ENGINE, _REPORT)
+        compare_gradients(got, want, subject.tolerance, f"case {case}: ", ENGINE, REPORT)
+        compare(got.values, want.values, subject.tolerance, f"case {case}: ", ENGINE, REPORT)
 
 
 @law()
@@ -131,7 +131,7 @@ def any_number_of_time_steps(subject: Subject) -> None:
             got = everything.values
             if time:
                 want = subject.evaluate(case, at, flags, mode="lax")
-                compare_gradients(everything, want, subject.tolerance, f"{time} steps: ", _ENGINE, _REPORT)
+                compare_gradients(everything, want, subject.tolerance, f"{time} steps: ", ENGINE, REPORT)
             elif any(leaf.any() for leaf in floats(everything.gradients.params)):
                 raise LawBroken("without any step the gradient to params is not zero")
             elif not all(leaf.all() for leaf in floats(everything.gradients.carry)):
@@ -139,10 +139,10 @@ def any_number_of_time_steps(subject: Subject) -> None:
         if got.outputs.shape != (time, *flags.lengths.shape, *subject.cell.output_shape):
             raise LawBroken(f"{time} steps give outputs of shape {list(got.outputs.shape)}")
         if time == 0:
-            compare(got.carry, at.carry, 0.0, "no steps: carry", _ENGINE, _REPORT)
+            compare(got.carry, at.carry, 0.0, "no steps: carry", ENGINE, REPORT)
         else:
             want = subject.loop(at, flags, settings.reverse)
-            compare(got, want, subject.tolerance, f"{time} steps: ", _ENGINE, _REPORT)
+            compare(got, want, subject.tolerance, f"{time} steps: ", ENGINE, REPORT)
 
 
 @law()
@@ -173,8 +173,8 @@ def bfloat16_in_bfloat16_out(subject: Subject) -> None:
         if not error <= 1.5 * allowed + 0.01 * np.linalg.norm(np.asarray(want, np.float64).ravel()):
             raise LawBroken(
                 f"in bfloat16 the engine's result is {error:.3g} from exact, the plain scan's {allowed:.3g}",
-                _ENGINE,
-                _REPORT,
+                ENGINE,
+                REPORT,
             )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from seqjax.engine import scan
 from seqjax.laws.registry import LawBroken, law
-from seqjax.laws.running import compare
+from seqjax.laws.running import ENGINE, REPORT, compare
 from seqjax.laws.subject import BATCH, CASES, Arguments, Flags, Settings, Subject, Values
 from seqjax.laws.trees import difference, floats, is_float, name_of, on_host
 
@@ -29,9 +29,8 @@ def padding_changes_nothing(subject: Subject) -> None:
             inputs = jax.tree.map(functools.partial(_filled, where=padding, garbage=garbage), at.inputs)
             got = subject.evaluate(case, at._replace(inputs=inputs), flags)
             root = f"case {case}, with {garbage} as padding: "
-            cause = f"{_MIXES}, so that what one sequence holds reaches another"
-            compare(got.values, want.values, 0.0, root, cause, _RIGHT)
-            compare(floats(got.gradients), floats(want.gradients), 0.0, root + "a gradient", cause, _RIGHT)
+            compare(got.values, want.values, 0.0, root, ENGINE, REPORT)
+            compare(floats(got.gradients), floats(want.gradients), 0.0, root + "a gradient", ENGINE, REPORT)
         for path, leaf in jax.tree.leaves_with_path(want.gradients.inputs):
             if is_float(leaf) and leaf[padding].any():
                 raise LawBroken(f"case {case}: padding has a gradient in {name_of(path, 'inputs')}")
@@ -57,12 +56,12 @@ def a_sequence_of_length_zero_is_its_carry(subject: Subject) -> None:
         (empty,) = np.flatnonzero(flags.lengths == 0)
         got = subject.evaluate(case, at, flags)
         of_empty = lambda tree, empty=empty: jax.tree.map(lambda a: a[empty], tree)
-        compare(of_empty(got.values.carry), of_empty(at.carry), 0.0, f"case {case}: carry", _MIXES, _RIGHT)
+        compare(of_empty(got.values.carry), of_empty(at.carry), 0.0, f"case {case}: carry", ENGINE, REPORT)
         if got.values.outputs[:, empty].any():
-            raise LawBroken(f"case {case}: an output of the empty sequence is not zero", _MIXES, _RIGHT)
+            raise LawBroken(f"case {case}: an output of the empty sequence is not zero", ENGINE, REPORT)
         only_outputs = subject.evaluate(case, at, flags._replace(carry_weight=0.0)).gradients
         if any(leaf[empty].any() for leaf in floats(only_outputs.carry)):
-            raise LawBroken(f"case {case}: outputs have a gradient to the empty sequence's carry", _MIXES, _RIGHT)
+            raise LawBroken(f"case {case}: outputs have a gradient to the empty sequence's carry", ENGINE, REPORT)
 
 
 @law()
