@@ -119,7 +119,6 @@ class Transform(Cell):
         for name, value in (derived | self.derived()).items():
             object.__setattr__(self, name, value)
         super().__post_init__()
-        self.check()
         _check_supported(self)
 
     def derived(self) -> dict[str, Any]:
@@ -256,6 +255,7 @@ _looking = contextvars.ContextVar("looking", default=False)
 
 def _check_supported(transform: Transform) -> None:
     try:
+        transform.check()
         _trial(transform)
     except UnsupportedCell as error:
         if _looking.get() or not transform.lists_supported:
