@@ -17,6 +17,7 @@ from seqjax.cells import transforms as T
 from seqjax.config import ExperimentConfig, ModelConfig, SampleConfig, TrainConfig, config_from_dict, load_config
 from seqjax.data import TextConfig
 from seqjax.errors import ConfigError
+from seqjax.train.experiment import build_learner
 
 SIZES = {"input_size": 3, "hidden_size": 4}
 INPUTS = jnp.ones((2, 6, 3))
@@ -139,7 +140,7 @@ def test_mistakes_in_a_configuration(transforms: Any, message: str) -> None:
 def test_what_a_transform_refuses(config: ExperimentConfig, cell: str, transform: Any, message: str) -> None:
     model = dataclasses.replace(config.model, cell=cell, cell_transforms=[transform])
     with pytest.raises(ConfigError, match=message):
-        train.experiment.build_learner(dataclasses.replace(config, model=model), 11)
+        build_learner(dataclasses.replace(config, model=model), 11)
 
 
 def test_the_command_lists_transforms(run: Any) -> None:
