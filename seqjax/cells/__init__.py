@@ -4,6 +4,7 @@ To add a cell, write its class in a file of this folder and add one line here: `
 Name``. The registry is computed from these lines, and tests, benchmarks, command line and docs pick the cell up.
 """
 
+import seqjax.cells.transforms as transforms  # noqa: F401
 from seqjax.cells.additive import ATR as ATR
 from seqjax.cells.additive import CFN as CFN
 from seqjax.cells.additive import RAN as RAN
