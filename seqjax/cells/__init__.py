@@ -59,6 +59,7 @@ from seqjax.cells.lstm_variants import CoupledLSTM as CoupledLSTM
 from seqjax.cells.lstm_variants import OriginalLSTM as OriginalLSTM
 from seqjax.cells.lstm_variants import PeepholeLSTM as PeepholeLSTM
 from seqjax.cells.lstm_variants import ProjectedLSTM as ProjectedLSTM
+from seqjax.cells.mass_conserving import MassConservingLSTM as MassConservingLSTM
 from seqjax.cells.minimal_gated import MGU as MGU
 from seqjax.cells.minimal_gated import MGU1 as MGU1
 from seqjax.cells.minimal_gated import MGU2 as MGU2

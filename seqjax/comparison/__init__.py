@@ -7,6 +7,7 @@ from seqjax.comparison.models import RecurrentModel as RecurrentModel
 from seqjax.comparison.models import model_of_size as model_of_size
 from seqjax.comparison.models import parameter_count as parameter_count
 from seqjax.comparison.picture import draw as draw
+from seqjax.comparison.picture import figure as figure
 from seqjax.comparison.results import Comparison as Comparison
 from seqjax.comparison.results import Outcome as Outcome
 from seqjax.comparison.results import table as table

@@ -76,6 +76,10 @@ class Comparison:
         """For JSON."""
         return dataclasses.asdict(self)
 
+    def _repr_markdown_(self) -> str:
+        head, *rows = ("| " + " | ".join(row) + " |" for row in table(self))
+        return "\n".join([head, "|---" + "|---:" * len(self.tasks) + "|", *rows])
+
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> "Comparison":
         """From what :meth:`to_dict` gave, through JSON."""

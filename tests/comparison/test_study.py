@@ -101,6 +101,7 @@ def test_a_comparison_has_every_pair_and_survives_json():
     rows = table(found)
     assert [row[0] for row in rows[2:]] == [*models, "without memory"]
     assert rows[-1][1:] == ("3.000", "0.625")
+    assert found._repr_markdown_().splitlines()[-1] == "| without memory | 3.000 | 0.625 |"
 
 
 def test_means_errors_and_what_diverged():

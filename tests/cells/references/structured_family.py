@@ -1,4 +1,4 @@
-"""ConvLSTM, ConvGRU, HyperLSTM, NestedLSTM and ONLSTM."""
+"""ConvLSTM, ConvGRU, HyperLSTM, MassConservingLSTM, NestedLSTM and ONLSTM."""
 
 import itertools
 import math
@@ -86,6 +86,28 @@ def hyper_lstm(cell: Any, p: Any, carry: tuple[Array, ...], x: Array) -> tuple[t
     return (h, c, small_h, small_c), h
 
 
+def mass_conserving_lstm(cell: Any, p: Any, carry: tuple[Array, ...], x: Any) -> tuple[tuple[Array, ...], Array]:
+    """Hoedt et al. 2021, equations 2 to 7, with softmax for both normalisations."""
+    (c,) = carry
+    n, masses = cell.hidden_size, cell.mass_size
+    share = c / (np.abs(c).sum() or 1.0)
+
+    def row(gate: int) -> Array:
+        columns = slice(gate * n, (gate + 1) * n)
+        return p.kernel[:, columns].T @ x.auxiliary + p.recurrent_kernel[:, columns].T @ share + p.bias[columns]
+
+    def softmax(v: Array) -> Array:
+        return np.exp(v) / np.exp(v).sum()
+
+    total = np.zeros(n)
+    for source in range(n):
+        total += c[source] * softmax(row(source))
+    for source in range(masses):
+        total += x.mass[source] * softmax(row(n + source))
+    leaves = sigmoid(row(n + masses))
+    return ((1 - leaves) * total,), leaves * total
+
+
 def nested_lstm(cell: Any, p: Any, carry: tuple[Array, ...], x: Array) -> tuple[tuple[Array, ...], Array]:
     """Moniz and Krueger 2017: the memory function of an LSTM is again an LSTM, and last an addition."""
     h, c, inner = carry
@@ -132,6 +154,7 @@ REFERENCES: dict[str, Step] = {
     "ConvGRU": conv_gru,
     "ConvLSTM": conv_lstm,
     "HyperLSTM": hyper_lstm,
+    "MassConservingLSTM": mass_conserving_lstm,
     "NestedLSTM": nested_lstm,
     "ONLSTM": on_lstm,
 }
@@ -140,6 +163,7 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "ConvGRU-signal": ("ConvGRU", {"spatial_shape": (5,), "kernel_size": 2}),
     "ConvLSTM-no-peephole": ("ConvLSTM", {"spatial_shape": (3, 4), "kernel_size": 2, "peephole": False}),
     "HyperLSTM-no-norm": ("HyperLSTM", {"layer_norm": False, "hyper_units": 3, "signal_units": 2}),
+    "MassConservingLSTM-masses": ("MassConservingLSTM", {"mass_size": 2}),
     "NestedLSTM-depth": ("NestedLSTM", {"depth": 3, "outer_activation": "tanh"}),
     "ONLSTM-chunks": ("ONLSTM", {"chunk_size": 3}),
 }
