@@ -15,3 +15,6 @@ from seqjax.nn.language_model import LinearHead as LinearHead
 from seqjax.nn.layer import Layer as Layer
 from seqjax.nn.recurrent import Recurrent as Recurrent
 from seqjax.nn.stacked import Stacked as Stacked
+from seqjax.nn.steps import Step as Step
+from seqjax.nn.steps import recurrent_layers as recurrent_layers
+from seqjax.nn.steps import step_of as step_of

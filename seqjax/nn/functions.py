@@ -175,3 +175,19 @@ def all_but_last(lengths: jax.Array) -> jax.Array:
 def last_token(tokens: jax.Array, lengths: jax.Array) -> jax.Array:
     """The last valid token of each batch-major sequence."""
     return jnp.take_along_axis(tokens, all_but_last(lengths)[..., None], axis=-1)[..., 0]
+
+
+def by_name(tree: Any) -> dict[str, jax.Array]:
+    """The leaves of a module's state by their dotted names."""
+    return {dotted_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+
+
+def like_named(tree: Any, leaves: dict[str, jax.Array]) -> Any:
+    """The inverse of :func:`by_name`; ``tree`` gives the structure."""
+    return jax.tree_util.tree_map_with_path(lambda path, _: leaves[dotted_name(path)], tree)
+
+
+def dotted_name(path: Any) -> str:
+    """The name of a leaf of a state, such as ``layers.layers.0.params.kernel``."""
+    # Flax wraps each array in a variable, whose only leaf has a name of its own.
+    return jax.tree_util.keystr(path, simple=True, separator=".").removesuffix(".value")

@@ -93,6 +93,17 @@ class Stacked(Layer):
         """One step of every layer."""
         return self._through(lambda layer, inputs, carry: layer.step(inputs, carry), inputs, carry)
 
+    def layer_inputs(self, inputs: Any, carry: Any = None) -> tuple[Any, ...]:
+        """What each layer reads, time-major as ``inputs``."""
+        seen = []
+
+        def run(layer: Layer, inputs: Any, carry: Any) -> tuple[Any, Any]:
+            seen.append(inputs)
+            return layer.time_major(inputs, carry)
+
+        self._through(run, inputs, tuple(None for _ in self.layers) if carry is None else carry)
+        return tuple(seen)
+
     def initial_carry(self, batch_size: int | tuple[int, ...] = ()) -> tuple[Any, ...]:
         """The initial carry of every layer."""
         return tuple(layer.initial_carry(batch_size) for layer in self.layers)

@@ -12,6 +12,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from seqjax.losses import cross_entropy, mean_cross_entropy
 from seqjax.nn import LanguageModel
+from seqjax.nn.functions import by_name, dotted_name, like_named
 from seqjax.parallel import batch_mesh, replicate, split_batch
 
 
@@ -99,12 +100,12 @@ class Learner:
 
     def initial_state(self) -> TrainState:
         """The state before the first update."""
-        parameters = _by_name(self._initial_parameters)
+        parameters = by_name(self._initial_parameters)
         zero = jnp.zeros([], jnp.int32)
         state = TrainState(
             step=zero,
             parameters=parameters,
-            variables=_by_name(self._initial_variables),
+            variables=by_name(self._initial_variables),
             optimizer=self._optimizer.init(parameters),
             carry=self._carry(parameters),
             totals=_no_totals(),
@@ -149,12 +150,12 @@ class Learner:
         return sum(leaf.size for leaf in jax.tree.leaves(self._initial_parameters))
 
     def _carry(self, parameters: dict[str, jax.Array]) -> Any:
-        module = self._module(parameters, _by_name(self._initial_variables), training=False)
+        module = self._module(parameters, by_name(self._initial_variables), training=False)
         return module.initial_carry(self._batch_size)
 
     def _module(self, parameters: dict[str, jax.Array], variables: dict[str, jax.Array], training: bool) -> Any:
         graph, parameter_tree, variable_tree = self._graphs[training]
-        return nnx.merge(graph, _like(parameter_tree, parameters), _like(variable_tree, variables))
+        return nnx.merge(graph, like_named(parameter_tree, parameters), like_named(variable_tree, variables))
 
     def _update_step(self, state: TrainState, inputs: jax.Array, targets: jax.Array, fresh: jax.Array) -> Any:
         def loss_function(parameters: dict[str, jax.Array]) -> Any:
@@ -162,7 +163,7 @@ class Learner:
             initial = model.initial_carry(self._batch_size)
             carry = jax.tree.map(functools.partial(jnp.where, fresh), initial, state.carry)
             carry, logits = model(inputs, carry)
-            variables = _by_name(nnx.split(model, nnx.Param, ...)[2])
+            variables = by_name(nnx.split(model, nnx.Param, ...)[2])
             return mean_cross_entropy(logits, targets), (carry, variables)
 
         (loss, (carry, variables)), gradients = jax.value_and_grad(loss_function, has_aux=True)(state.parameters)
@@ -213,14 +214,14 @@ def without_totals(state: TrainState) -> TrainState:
 
 def to_arrays(state: TrainState) -> dict[str, np.ndarray]:
     """A copy of every leaf on the host, under its dotted name."""
-    return {name: np.array(_plain(leaf)) for name, leaf in _by_name(state).items()}
+    return {name: np.array(_plain(leaf)) for name, leaf in by_name(state).items()}
 
 
 def from_arrays(like: TrainState, arrays: dict[str, np.ndarray]) -> TrainState:
     """The inverse of :func:`to_arrays`; ``like`` gives the structure."""
 
     def restore(path: Any, leaf: Any) -> jax.Array:
-        array = jnp.array(arrays[_name(path)])
+        array = jnp.array(arrays[dotted_name(path)])
         if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             return jax.random.wrap_key_data(array, impl=jax.random.key_impl(leaf))
         return array
@@ -239,16 +240,3 @@ def _copied(tree: Any) -> Any:
 
 def _plain(leaf: jax.Array) -> jax.Array:
     return jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
-
-
-def _name(path: Any) -> str:
-    # Flax wraps each array in a variable, whose only leaf has a name of its own.
-    return jax.tree_util.keystr(path, simple=True, separator=".").removesuffix(".value")
-
-
-def _by_name(tree: Any) -> dict[str, jax.Array]:
-    return {_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
-
-
-def _like(tree: Any, by_name: dict[str, jax.Array]) -> Any:
-    return jax.tree_util.tree_map_with_path(lambda path, _: by_name[_name(path)], tree)
