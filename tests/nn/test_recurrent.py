@@ -119,7 +119,8 @@ def test_options_reach_the_scan(inputs, monkeypatch):
     received = {}
     monkeypatch.setattr(recurrent, "scan", lambda *arguments, **options: received.update(options) or (None, inputs))
     Recurrent(CELL, rngs=nnx.Rngs(0), mode="lax", checkpoint=2, reverse=True)(inputs)
-    assert received == {"mode": "lax", "checkpoint": 2, "reverse": True, "lengths": None, "resets": None}
+    flags = dict.fromkeys(("lengths", "resets", "fresh_carry"))
+    assert received == {"mode": "lax", "checkpoint": 2, "reverse": True, **flags}
     monkeypatch.undo()
     with pytest.raises(ValueError, match="mode must be one of"):
         Recurrent(CELL, rngs=nnx.Rngs(0), mode="fast")(inputs)
