@@ -49,17 +49,20 @@ def _check_cell(arguments: Arguments) -> None:
     classes = cells_of(arguments.name) if is_path(arguments.name) else [cell_class(arguments.name)]
     # All are built before one is tried: what is typed wrong should come to light at once.
     cells = [_built(kind, arguments, options) for kind in classes]
-    records, broken = [], []
+    records, broken, wrong = [], [], []
     for cell in cells:
         verdicts = _judged(cell, arguments)
         records.append(_record(cell, verdicts))
-        broken += [verdict for verdict in verdicts if verdict.status == "broken"]
+        broken_here = [verdict for verdict in verdicts if verdict.status == "broken"]
+        broken += broken_here
+        wrong += [type(cell).__name__] if broken_here else []
     if arguments.json:
         print(json.dumps(records, indent=2, ensure_ascii=False))
     if broken:
-        names = " and ".join(dict.fromkeys(type(cell).__name__ for cell in cells))
         laws = "1 law" if len(broken) == 1 else f"{len(broken)} laws"
-        raise SeqjaxError(f"{names} breaks {laws}" + ("" if arguments.json else "; see above"))
+        names = " and ".join(wrong)
+        verb = "breaks" if len(wrong) == 1 else "break"
+        raise SeqjaxError(f"{names} {verb} {laws}" + ("" if arguments.json else "; see above"))
 
 
 def _two_devices() -> None:

@@ -98,7 +98,8 @@ def _imported(path: Path) -> ModuleType:
     except Exception as error:
         del sys.modules[name]
         hint = next((f"\n  {hint}" for words, hint in _HINTS.items() if words in str(error)), "")
-        raise ConfigError(f"{path.name}{_line(error, path)}: {type(error).__name__}: {error}{hint}") from error
+        text = error.msg if isinstance(error, SyntaxError) else error
+        raise ConfigError(f"{path.name}{_line(error, path)}: {type(error).__name__}: {text}{hint}") from error
     finally:
         sys.path.remove(str(path.parent))
     return module
