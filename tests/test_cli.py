@@ -16,7 +16,7 @@ from seqjax.cli import _parse, main
 from seqjax.config import config_to_dict, load_config, named_configs
 from seqjax.errors import CheckpointError, ConfigError, TrainingError
 
-COMMANDS = ["train", "eval", "sample", "config", "configs", "download", "cells", "explain", "bench"]
+COMMANDS = ["train", "eval", "sample", "config", "configs", "download", "cells", "explain", "gradients", "bench"]
 
 
 def process(*arguments, **options):
@@ -38,6 +38,8 @@ NEEDS_NO_JAX = {
     "trian": 2,
     "cells LSTN": 2,
     "explain LSTM forgt_bias=1": 2,
+    "gradients chr_lm": 2,
+    "gradients char_lm --length 1": 2,
     **{f"{command} --help": 0 for command in COMMANDS},
 }
 
@@ -87,7 +89,7 @@ class TestHelp:
         code, out, _ = run()
         assert code == 0
         assert "first steps:" in out
-        assert all(re.search(rf"^    {command}  ", out, re.MULTILINE) for command in COMMANDS)
+        assert all(re.search(rf"^    {command}(  |$)", out, re.MULTILINE) for command in COMMANDS)
 
     @pytest.mark.parametrize("command", COMMANDS)
     def test_every_example_of_the_help_parses(self, command):
@@ -142,6 +144,15 @@ class TestUsageErrors:
                 ["train", "char_lm", "model.hiden_size=1", "train.steps=x"],
                 "error: model.hiden_size - unknown key; did you mean 'hidden_size'? (got 1)\n"
                 "error: train.steps - must be a whole number (got 'x')",
+            ),
+            (["gradients", "chr_lm"], "error: there is no config 'chr_lm'; did you mean 'char_lm'?"),
+            (
+                ["gradients", "char_lm", "--length", "1"],
+                "error: --length: gradients through time need at least 2 time steps (got 1)",
+            ),
+            (
+                ["gradients", "char_lm", "--checkpoint", "3"],
+                "error: --checkpoint is for a run, and char_lm is a config; leave it out",
             ),
             (["--verison"], "error: seqjax has no option --verison; did you mean '--version'?"),
         ],
@@ -368,3 +379,21 @@ def test_a_reader_that_leaves_early_is_no_error():
         "print(writer.stderr.read().decode(), writer.wait())",
     )
     assert result.stdout.split() == ["0"]
+
+
+class TestGradients:
+    def test_a_config_is_measured_and_written(self, run, tmp_path):
+        text = tmp_path / "cats.txt"
+        text.write_text("the cat sat on the mat. " * 40)
+        settings = [f"data.source={text}", "data.length=4", "model.hidden_size=4"]
+        numbers = tmp_path / "numbers.json"
+        code, out, _ = run("gradients", "char_lm", *settings, "--length", "6", "--batch", "2", "--json", str(numbers))
+        assert code == 0
+        assert out.startswith("char_lm at its initial parameters, on 2 sequences of 6 symbols\n")
+        assert "layers.0.cell: " in out
+        assert json.loads(numbers.read_text())["own_length"] == 4
+
+    def test_a_directory_without_a_run(self, run, tmp_path):
+        code, _, error = run("gradients", str(tmp_path))
+        assert code == 1
+        assert "holds no run" in error

@@ -4,6 +4,7 @@ from seqjax.analysis.fixed_points import FixedPoints as FixedPoints
 from seqjax.analysis.fixed_points import fixed_points as fixed_points
 from seqjax.analysis.flow import FlowSummary as FlowSummary
 from seqjax.analysis.flow import GradientFlow as GradientFlow
+from seqjax.analysis.flow import flow_meter as flow_meter
 from seqjax.analysis.flow import gradient_flow as gradient_flow
 from seqjax.analysis.gates import GateStatistics as GateStatistics
 from seqjax.analysis.gates import gate_statistics as gate_statistics

@@ -1,8 +1,9 @@
 """How much of the gradient reaches the past: every loss against every hidden state, in one reverse pass."""
 
 import dataclasses
+import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import jax
@@ -144,30 +145,49 @@ def gradient_flow(
         >>> round(float(flow.norms["carry"][0, 0]), 2)  # 1.1 ** 50
         117.39
     """
-    params, inputs, carry, batch_axes = checked(cell, params, inputs, carry)
-    time_steps = jax.tree.leaves(inputs)[0].shape[0]
-    chosen = np.arange(time_steps) if times is None else np.atleast_1d(np.asarray(times))
-    if chosen.size == 0 or chosen.min() < 0 or chosen.max() >= time_steps:
-        raise ValueError(f"times must be steps 0 to {time_steps - 1}, got {times!r}")
+    return flow_meter(cell, loss=loss)(params, inputs, carry, targets=targets, times=times)
 
-    def visit(state: None, time: jax.Array, pull: Pull, rows: Any) -> tuple[None, list]:
+
+def flow_meter(cell: Any, *, loss: Loss | None = None) -> Callable[..., GradientFlow]:
+    """:func:`gradient_flow` of one step and one loss, for measuring it often: shapes that were seen compile nothing.
+
+    Args:
+        cell: as for :func:`gradient_flow`.
+        loss: as for :func:`gradient_flow`.
+
+    Returns:
+        ``measure(params, inputs, carry=None, *, targets=None, times=None)``, which raises as :func:`gradient_flow`.
+    """
+
+    def visit(batch_axes: int, state: None, time: jax.Array, pull: Pull, rows: Any) -> tuple[None, list]:
         _, _, d_states = jax.vmap(pull)(rows)
         return None, [_norm(d, batch_axes) for d in d_states]
 
+    @jax.jit
     def run(params: Any, inputs: Any, carry: Any, targets: Any, times: jax.Array) -> list[jax.Array]:
-        _, norms = backward(cell, params, inputs, carry, loss, targets, times, visit, None)
+        *_, batch_axes = checked(cell, params, inputs, carry)
+        at_step = functools.partial(visit, batch_axes)
+        _, norms = backward(cell, params, inputs, carry, loss, targets, times, at_step, None)
         return [jnp.moveaxis(leaf, 0, 1) for leaf in norms]
 
-    names, norms = leaf_names(carry), jax.jit(run)(params, inputs, carry, targets, jnp.asarray(chosen))
-    for name, values in zip(names, norms, strict=True):
-        finite = np.isfinite(values)
-        if not finite.all():
-            row, step, *_ = np.argwhere(~finite)[-1]
-            raise ValueError(
-                f"the gradient of the loss at step {chosen[row]} to {name} at step {step} is not finite; are the "
-                "outputs finite, and is the loss defined for them?"
-            )
-    return GradientFlow(norms=dict(zip(names, norms, strict=True)), times=chosen)
+    def measure(params: Any, inputs: Any, carry: Any = None, *, targets: Any = None, times: Any = None) -> GradientFlow:
+        params, inputs, carry, _ = checked(cell, params, inputs, carry)
+        time_steps = jax.tree.leaves(inputs)[0].shape[0]
+        chosen = np.arange(time_steps) if times is None else np.atleast_1d(np.asarray(times))
+        if chosen.size == 0 or chosen.min() < 0 or chosen.max() >= time_steps:
+            raise ValueError(f"times must be steps 0 to {time_steps - 1}, got {times!r}")
+        names, norms = leaf_names(carry), run(params, inputs, carry, targets, jnp.asarray(chosen))
+        for name, values in zip(names, norms, strict=True):
+            finite = np.isfinite(values)
+            if not finite.all():
+                row, step, *_ = np.argwhere(~finite)[-1]
+                raise ValueError(
+                    f"the gradient of the loss at step {chosen[row]} to {name} at step {step} is not finite; are the "
+                    "outputs finite, and is the loss defined for them?"
+                )
+        return GradientFlow(norms=dict(zip(names, norms, strict=True)), times=chosen)
+
+    return measure
 
 
 def _norm(cotangent: jax.Array, batch_axes: int) -> jax.Array:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from seqjax.train.runs import evaluate as evaluate
+    from seqjax.train.runs import measure_gradients as measure_gradients
     from seqjax.train.runs import resume as resume
     from seqjax.train.runs import run as run
     from seqjax.train.runs import sample as sample
 
-__all__ = ["evaluate", "resume", "run", "sample"]
+__all__ = ["evaluate", "measure_gradients", "resume", "run", "sample"]
 
 
 def __getattr__(name: str) -> Any:

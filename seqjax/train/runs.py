@@ -17,12 +17,13 @@ from typing import Any
 import jax
 
 from seqjax.config import ExperimentConfig, config_from_dict, config_to_dict, config_to_yaml, load_config
-from seqjax.data import Vocabulary, vocabulary_from_json
+from seqjax.data import ContiguousStreams, Vocabulary, vocabulary_from_json
 from seqjax.errors import CheckpointError, ConfigError, DataError
 from seqjax.parallel import batch_mesh
 from seqjax.train.checkpoints import Checkpoints, saved_steps
 from seqjax.train.experiment import build, build_learner, encode_prompt, heldout_bits, sample_text
 from seqjax.train.files import write_atomically
+from seqjax.train.gradients import GradientReport, report
 from seqjax.train.learner import Learner, TrainState, from_arrays, to_arrays
 from seqjax.train.loop import Trainer
 from seqjax.train.reports import finish, print_header
@@ -180,6 +181,50 @@ def sample(
     learner = build_learner(config, vocabulary.size)
     state, _ = _restored(learner, Path(run_dir), step)
     return sample_text(learner.model(state), vocabulary, wanted, config.seed if seed is None else seed)
+
+
+def measure_gradients(
+    source: ExperimentConfig | str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    length: int | None = None,
+    batch: int = 4,
+    step: int | None = None,
+) -> GradientReport:
+    """Measure how gradients flow through a model, on a batch of the text that it is trained on.
+
+    Args:
+        source: a configuration, whose model has its initial parameters; or the directory of a run.
+        overrides: of a run's configuration, as for :func:`resume`.
+        length: time steps; twice the truncation length of the training if not given, at most 256 or that length.
+        batch: number of sequences.
+        step: of a run's checkpoint; the newest if not given.
+
+    Raises:
+        CheckpointError: if there is no such checkpoint, or it is damaged or of another model.
+        ConfigError: if an override is wrong or changes the model or its data.
+        DataError: if the text is missing or too short, or there is a single time step.
+        TrainingError: if parameters or gradients are not finite.
+    """
+    vocabulary = None
+    if isinstance(source, ExperimentConfig):
+        name, config = source.name, source
+    else:
+        name = Path(source).name
+        before, vocabulary = _read_run(Path(source))
+        config = load_config(Path(source) / "config.yaml", overrides)
+        _check_changes(config_to_dict(before), config_to_dict(config))
+    config = _on_one_device(config)
+    _prepare_jax(config)
+    experiment = build(config, vocabulary)
+    state, at = experiment.learner.initial_state(), 0
+    if not isinstance(source, ExperimentConfig):
+        state, at = _restored(experiment.learner, Path(source), step)
+    own = config.data.length
+    length = max(own, min(2 * own, 256)) if length is None else length
+    streams = ContiguousStreams(experiment.streams.tokens, batch, length, config.seed)
+    window = streams[0]
+    return report(experiment.learner.model(state), window.inputs, window.targets, name=name, step=at, own_length=own)
 
 
 def _restored(learner: Learner, run_dir: Path, step: int | None) -> tuple[TrainState, int]:
