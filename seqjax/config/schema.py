@@ -48,6 +48,8 @@ class TrainConfig:
         checkpoint_every: updates between two checkpoints; the last step is always saved.
         keep_checkpoints: how many checkpoints are kept.
         log_every: updates between two rows of the metrics file.
+        gradient_flow_every: updates between two measurements of how far back gradients reach, which are written into
+            the metrics file; 0 for none. The training stays the same to the bit.
         mode: how time runs, as for ``seqjax.scan``.
         checkpoint_time: recomputation over time, as ``checkpoint`` of ``seqjax.scan``.
         devices: the batch is split over so many; on a CPU of several cores 2 or more can be faster.
@@ -60,6 +62,7 @@ class TrainConfig:
     checkpoint_every: Annotated[int, Field(gt=0)] = 500
     keep_checkpoints: Annotated[int, Field(gt=0)] = 2
     log_every: Annotated[int, Field(gt=0)] = 10
+    gradient_flow_every: Annotated[int, Field(ge=0)] = 0
     mode: Literal["auto", "lax"] = "auto"
     checkpoint_time: Literal["sqrt"] | Annotated[int, Field(gt=0)] | None = None
     devices: Annotated[int, Field(gt=0)] = 1
@@ -115,4 +118,9 @@ class ExperimentConfig:
             raise ConfigError(
                 f"data.batch_size={batch_size} cannot be split over train.devices={devices}; make it a multiple of "
                 f"{devices}, such as {-(-batch_size // devices) * devices}, or change train.devices"
+            )
+        if self.train.gradient_flow_every and self.data.length < 2:
+            raise ConfigError(
+                "train.gradient_flow_every - gradients through time need a data.length of at least 2 "
+                f"(got {self.data.length})"
             )

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import functools
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from seqjax.losses import bits_per_symbol
 from seqjax.optim import learning_rate_at, skipped_updates
 from seqjax.train.checkpoints import Checkpoints, Restored
 from seqjax.train.experiment import Experiment, heldout_bits
+from seqjax.train.gradients import FlowCallback
 from seqjax.train.interrupts import Interrupted, Interrupts
 from seqjax.train.learner import TrainState, from_arrays, to_arrays, without_totals
 from seqjax.train.metrics import Events, Rows
@@ -62,16 +64,17 @@ class Trainer:
         self.state: TrainState = experiment.learner.initial_state()
         self._checkpoints = checkpoints
         self._run_directory = run_directory
-        self._step = self._reported = 0
+        self._step = self._reported = self._measured = 0
         if restored is not None:
             self.state = experiment.learner.placed(from_arrays(self.state, restored.arrays))
             self.clock = Clock(**restored.record["clock"])
             self.value = restored.record["value"]
             self._step, self._reported = restored.record["position"], restored.record["reported"]
-        tensorboard = experiment.config.train.tensorboard
-        self._rows = Rows(run_directory / "metrics.jsonl", last_step=self._reported)
+            self._measured = restored.record.get("measured", 0)
+        tensorboard, last_row = experiment.config.train.tensorboard, max(self._reported, self._measured)
+        self._rows = Rows(run_directory / "metrics.jsonl", last_step=last_row)
         self._timing = Rows(run_directory / "timing.jsonl", last_step=self._reported)
-        self._events = Events(run_directory / "tensorboard", tensorboard, last_step=self._reported)
+        self._events = Events(run_directory / "tensorboard", tensorboard, last_step=last_row)
         self._mark: float | None = None
         self._marked_step = self._step
         self._session_started = time.perf_counter()
@@ -117,6 +120,8 @@ class Trainer:
             shown.advance(self._step)
             if self._due(train.log_every, train.eval_every):
                 self._report(interrupts, shown)
+            elif self._measures_flow():
+                self._report_flow()
             if self._step % train.checkpoint_every == 0 or self._step == train.steps:
                 self._save()
 
@@ -152,12 +157,36 @@ class Trainer:
             row["skipped_updates"] = skipped_updates(self.state.optimizer)
         if evaluated:
             row[f"heldout_bits_per_{unit}"] = self.value
+        if self._measures_flow():
+            row |= self._flow(self.experiment.learner.model(self.state))
         self._rows.append(row)
         self._timing.append({"step": self._step, "seconds": self._count_seconds(), f"{unit}s_per_second": rate})
         self._events.append({name: value for name, value in row.items() if value is not None})
         self.state = self.experiment.learner.placed(without_totals(self.state))
         self._reported = self._step
         shown.row(row_text(row, unit), rate, important=evaluated)
+        self._restart_mark()
+
+    def _measures_flow(self) -> bool:
+        every = self.experiment.config.train.gradient_flow_every
+        return every > 0 and self._step % every == 0
+
+    @functools.cached_property
+    def _flow(self) -> FlowCallback:
+        learner, batch = self.experiment.learner, self.experiment.streams[0]
+        # Updates take the buffers of the state over, so the callback has a model of its own.
+        return FlowCallback(learner.model(learner.initial_state()), batch.inputs, batch.targets)
+
+    def _report_flow(self) -> None:
+        """Write gradient flow into a row of its own: the sums since the last row go on."""
+        self._check_finite()
+        self._tick()
+        measured = self._flow(self.experiment.learner.model(self.state))
+        if measured:
+            row = {"step": self._step, "tokens": self._step * self.experiment.batch_tokens, **measured}
+            self._rows.append(row)
+            self._events.append({name: value for name, value in row.items() if value is not None})
+        self._measured = self._step
         self._restart_mark()
 
     def _tick(self) -> float | None:
@@ -195,6 +224,7 @@ class Trainer:
                 "text_crc32": experiment.text_checksum(),
                 "position": self._step,
                 "reported": self._reported,
+                "measured": self._measured,
                 "value": self.value,
                 "clock": dataclasses.asdict(self.clock),
             },

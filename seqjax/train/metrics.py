@@ -76,10 +76,12 @@ class Events:
         self._writer = SummaryWriter(str(directory), purge_step=last_step + 1)
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Write every number of a row."""
+        """Write every number and every word of a row."""
         if self._writer is not None:
             for name, value in row.items():
-                if name != "step":
+                if isinstance(value, str):
+                    self._writer.add_text(name, value, row["step"])
+                elif name != "step":
                     self._writer.add_scalar(name, value, row["step"])
 
     def close(self) -> None:
