@@ -19,6 +19,10 @@ FULL = {
     "LSTM": "two leaves of carry, gates that share their products",
     "GRU": "one product in the loop for three gates",
     "GRU-before": "a product of a product inside the loop",
+    "Clockwork": "a counter of steps in the carry",
+    "ConvLSTM": "convolutions, inputs and carry with axes of space",
+    "GRUD": "inputs of several leaves, of which one is a mask",
+    "EchoState": "parameters that no gradient reaches",
 }
 # What the engine's choices can change: where they are forced on or off, cells tried in brief need no other laws.
 OF_THE_ENGINE = (
