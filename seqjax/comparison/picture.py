@@ -16,6 +16,7 @@ def figure(comparison: Comparison) -> Any:
     require("matplotlib", "plots", "draws the picture")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     tasks, models = comparison.tasks, comparison.models
     columns = min(3, len(tasks))
@@ -56,9 +57,12 @@ def figure(comparison: Comparison) -> Any:
         axes.grid(axis="x", alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
         if task["higher_is_better"]:
-            axes.set_xlim(min(0.0, *axes.get_xlim()) if task["trivial"] < 0.2 else None, 1.02)
+            left, right = (0.0 if task["trivial"] < 0.2 else axes.get_xlim()[0]), 1.0
         else:
-            axes.set_xlim(0)
+            left, right = 0.0, axes.get_xlim()[1]
+        # Room for half a marker at the ends.
+        axes.set_xlim(left - 0.03 * (right - left), right + 0.03 * (right - left))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
     return drawing
 
 

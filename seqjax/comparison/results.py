@@ -49,7 +49,7 @@ class Outcome:
         return "diverged" if math.isnan(self.mean) else f"{self.mean:.{digits}f}{spread}"
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class Comparison:
     """All outcomes of a comparison.
 
@@ -75,6 +75,9 @@ class Comparison:
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return dataclasses.asdict(self)
+
+    def __repr__(self) -> str:
+        return f"<Comparison of {', '.join(self.models)} on {', '.join(self.tasks)}>"
 
     def _repr_markdown_(self) -> str:
         head, *rows = ("| " + " | ".join(row) + " |" for row in table(self))

@@ -98,6 +98,7 @@ def test_a_comparison_has_every_pair_and_survives_json():
     assert done[-1] == found
     assert seen[:2] == [("recall", "Jordan", 3, 5), ("recall", "Jordan", 5, 5)]
     assert Comparison.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+    assert repr(found) == "<Comparison of Jordan, Elman(activation=relu), convolution on recall, parity>"
     rows = table(found)
     assert [row[0] for row in rows[2:]] == [*models, "without memory"]
     assert rows[-1][1:] == ("3.000", "0.625")
