@@ -16,7 +16,19 @@ from seqjax.cli import _parse, main
 from seqjax.config import config_to_dict, load_config, named_configs
 from seqjax.errors import CheckpointError, ConfigError, TrainingError
 
-COMMANDS = ["train", "eval", "sample", "config", "configs", "download", "cells", "explain", "gradients", "bench"]
+COMMANDS = [
+    "train",
+    "eval",
+    "sample",
+    "config",
+    "configs",
+    "download",
+    "cells",
+    "explain",
+    "gradients",
+    "cures",
+    "bench",
+]
 
 
 def process(*arguments, **options):
@@ -40,6 +52,7 @@ NEEDS_NO_JAX = {
     "explain LSTM forgt_bias=1": 2,
     "gradients chr_lm": 2,
     "gradients char_lm --length 1": 2,
+    "cures --length 1": 2,
     **{f"{command} --help": 0 for command in COMMANDS},
 }
 
@@ -397,3 +410,20 @@ class TestGradients:
         code, _, error = run("gradients", str(tmp_path))
         assert code == 1
         assert "holds no run" in error
+
+    def test_cures_are_a_table(self, run, tmp_path):
+        numbers = tmp_path / "cures.json"
+        sizes = ["--length", "6", "--steps", "2", "--units", "3"]
+        code, out, error = run("cures", "--quick", *sizes, "--kinds", "optimiser", "--json", str(numbers))
+        assert code == 0
+        assert [line.split()[0] for line in out.splitlines()[2:4]] == ["baseline", "optimiser"]
+        assert "adding: add the two marked numbers of a sequence; 6 steps, 3 units, 2 updates" in out
+        assert error.count("\n") == 3
+        assert [row["name"] for row in json.loads(numbers.read_text())["rows"][1:]] == ["SGD", "RMSprop"]
+
+    def test_an_unknown_kind_of_cure(self, run):
+        assert run("cures", "--kinds", "gateing") == (
+            2,
+            "",
+            "error: there are no cures of the kind 'gateing'; did you mean 'gating'?\n",
+        )

@@ -1,5 +1,14 @@
 """Cells beside each other on tasks, at equal parameter count: how to choose one."""
 
+from seqjax.comparison.cures import GROUPS as GROUPS
+from seqjax.comparison.cures import Cure as Cure
+from seqjax.comparison.cures import Cured as Cured
+from seqjax.comparison.cures import Cures as Cures
+from seqjax.comparison.cures import StackModel as StackModel
+from seqjax.comparison.cures import compare_cures as compare_cures
+from seqjax.comparison.cures import cure_table as cure_table
+from seqjax.comparison.cures import list_cures as list_cures
+from seqjax.comparison.cures_picture import cures_figure as cures_figure
 from seqjax.comparison.models import BASELINE as BASELINE
 from seqjax.comparison.models import ConvolutionModel as ConvolutionModel
 from seqjax.comparison.models import Model as Model

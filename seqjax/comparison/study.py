@@ -6,7 +6,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -54,6 +54,31 @@ class Settings:
                 raise ConfigError(f"{field.name} must be a positive whole number, got {value!r}")
         if not self.learning_rates or not all(rate > 0 for rate in (*self.learning_rates, self.clip)):
             raise ConfigError(f"learning rates and clip must be positive, got {self.learning_rates} and {self.clip}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Rule:
+    """What an update makes of a gradient, but for the learning rate.
+
+    Attributes:
+        name: of the optimiser: ``adam``, ``rmsprop``, or ``sgd`` without momentum.
+        clip: gradients are scaled down to this norm, all together.
+        clip_value: each entry of a gradient is clipped to this magnitude.
+    """
+
+    name: Literal["adam", "rmsprop", "sgd"] = "adam"
+    clip: float | None = None
+    clip_value: float | None = None
+
+    def chain(self) -> optax.GradientTransformation:
+        """The Optax chain, without its learning rate, which differs between the runs of one compiled loop."""
+        scale = {"adam": optax.scale_by_adam, "rmsprop": optax.scale_by_rms, "sgd": optax.identity}
+        parts = [scale[self.name]()]
+        if self.clip_value is not None:
+            parts.insert(0, optax.clip(self.clip_value))
+        if self.clip is not None:
+            parts.insert(0, optax.clip_by_global_norm(self.clip))
+        return optax.chain(*parts)
 
 
 Report = Callable[[int, int], None]
@@ -129,38 +154,66 @@ def train(model: Model, task: Task, settings: Settings, advanced: Report = lambd
 
     Every model of a seed sees the same data in the same order, and all are tested on the same sequences.
     """
-    started = time.perf_counter()
-    rates, seeds = settings.learning_rates, range(settings.seeds)
-    runs = list(itertools.product(rates, seeds))
-    keys = jax.vmap(jax.random.key)(jnp.array([seed for _, seed in runs]))
-    state = _start(model, settings.clip, keys)
-    rate = jnp.array([rate for rate, _ in runs])
-    curves, step = [], 0
-    while step < settings.steps:
-        chunk = min(settings.chunk, settings.steps - step)
-        drawn = [[task.batch((seed, step + i), settings.batch_size) for seed in seeds] for i in range(chunk)]
-        # [chunk, seeds, ...]: runs that differ in the learning rate only share their data.
-        batches = jax.tree.map(lambda *each: np.stack(each), *[_stacked(of_seeds) for of_seeds in drawn])
-        state, losses = _updates(model, task.metric, settings.clip, state, rate, batches)
-        step += chunk
-        curves.append((step, np.asarray(losses).mean(0).reshape(len(rates), -1)))
-        advanced(step, settings.steps)
-    validation, test = (
-        np.asarray(_metrics(model, task.metric, state.params, task.batch((_SEED_OF_TESTS,), settings.examples, part)))
-        for part in ("validation", "test")
-    )
-    of_rates = validation.reshape(len(rates), -1).mean(1) * (1 if task.higher_is_better else -1)
-    best = int(np.argmax(np.where(np.isnan(of_rates), -np.inf, of_rates)))
+    started, rates = time.perf_counter(), settings.learning_rates
+    params, curves = fit(model, task, settings, Rule(clip=settings.clip), advanced)
+    metrics, best = tested(model, task, settings, params)
     return Outcome(
         task=task.name,
         model=type(model).__name__,
         width=model.width,
         parameters=parameter_count(model),
         learning_rate=rates[best],
-        metrics=tuple(float(metric) for metric in test.reshape(len(rates), -1)[best]),
+        metrics=metrics,
         curve=tuple((step, float(of_rates[best].mean())) for step, of_rates in curves),
         seconds=time.perf_counter() - started,
     )
+
+
+def initial(model: Model, settings: Settings, rule: Rule) -> Any:
+    """The parameters that :func:`fit` begins with, ``[learning rates * seeds, ...]``, the seeds of a rate together."""
+    return _start(model, rule, _keys(settings)).params
+
+
+def fit(
+    model: Model, task: Task, settings: Settings, rule: Rule, advanced: Report = lambda step, steps: None
+) -> tuple[Any, list[tuple[int, np.ndarray]]]:
+    """Train one model on one task from every seed with every learning rate, in one compiled loop.
+
+    Returns:
+        Parameters as :func:`initial` has them, and after each chunk the updates so far and the mean loss
+        ``[learning rates, seeds]``.
+    """
+    rates, seeds = settings.learning_rates, range(settings.seeds)
+    state = _start(model, rule, _keys(settings))
+    rate = jnp.array([rate for rate, _ in itertools.product(rates, seeds)])
+    curves, step = [], 0
+    while step < settings.steps:
+        chunk = min(settings.chunk, settings.steps - step)
+        drawn = [[task.batch((seed, step + i), settings.batch_size) for seed in seeds] for i in range(chunk)]
+        # [chunk, seeds, ...]: runs that differ in the learning rate only share their data.
+        batches = jax.tree.map(lambda *each: np.stack(each), *[_stacked(of_seeds) for of_seeds in drawn])
+        state, step_losses = _updates(model, task.metric, rule, state, rate, batches)
+        step += chunk
+        curves.append((step, np.asarray(step_losses).mean(0).reshape(len(rates), -1)))
+        advanced(step, settings.steps)
+    return state.params, curves
+
+
+def tested(model: Model, task: Task, settings: Settings, params: Any) -> tuple[tuple[float, ...], int]:
+    """The metric of each seed on the test part at the learning rate that is best on the validation part, and which."""
+    rates = settings.learning_rates
+    validation, test = (
+        np.asarray(_metrics(model, task.metric, params, task.batch((_SEED_OF_TESTS,), settings.examples, part)))
+        for part in ("validation", "test")
+    )
+    of_rates = validation.reshape(len(rates), -1).mean(1) * (1 if task.higher_is_better else -1)
+    best = int(np.argmax(np.where(np.isnan(of_rates), -np.inf, of_rates)))
+    return tuple(float(metric) for metric in test.reshape(len(rates), -1)[best]), best
+
+
+def _keys(settings: Settings) -> jax.Array:
+    runs = itertools.product(settings.learning_rates, range(settings.seeds))
+    return jax.vmap(jax.random.key)(jnp.array([seed for _, seed in runs]))
 
 
 def _label(name: str, options: Mapping[str, Any]) -> str:
@@ -171,25 +224,20 @@ def _stacked(batches: list[TaskBatch]) -> TaskBatch:
     return TaskBatch(*(np.stack(arrays) for arrays in zip(*batches, strict=True)))
 
 
-def _adam(clip: float) -> optax.GradientTransformation:
-    # Without its learning rate, which differs between the runs of one compiled loop.
-    return optax.chain(optax.clip_by_global_norm(clip), optax.scale_by_adam())
-
-
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _start(model: Model, clip: float, keys: jax.Array) -> _State:
+def _start(model: Model, rule: Rule, keys: jax.Array) -> _State:
     params = jax.vmap(model.init)(keys)
-    return _State(params, jax.vmap(_adam(clip).init)(params))
+    return _State(params, jax.vmap(rule.chain().init)(params))
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)
-def _updates(model: Model, metric: str, clip: float, state: _State, rate: jax.Array, batches: TaskBatch) -> Any:
+def _updates(model: Model, metric: str, rule: Rule, state: _State, rate: jax.Array, batches: TaskBatch) -> Any:
     """A chunk of updates of all runs; losses ``[chunk, runs]``."""
     seeds = batches.inputs.shape[1]
 
     def update(state: _State, rate: jax.Array, batch: TaskBatch) -> tuple[_State, jax.Array]:
         loss, gradients = jax.value_and_grad(lambda params: _loss(model, metric, params, batch))(state.params)
-        steps, moments = _adam(clip).update(gradients, state.moments)
+        steps, moments = rule.chain().update(gradients, state.moments)
         return _State(jax.tree.map(lambda p, s: p - rate * s, state.params, steps), moments), loss
 
     def update_all(state: _State, batch: TaskBatch) -> tuple[_State, jax.Array]:
@@ -199,13 +247,12 @@ def _updates(model: Model, metric: str, clip: float, state: _State, rate: jax.Ar
     return jax.lax.scan(update_all, state, batches)
 
 
-def _predictions(model: Model, params: Any, inputs: Any) -> jax.Array:
-    if jnp.issubdtype(inputs.dtype, jnp.integer):
-        inputs = jax.nn.one_hot(inputs, model.input_size)
-    return model(params, inputs)
+def features(model: Model, inputs: Any) -> Any:
+    """A task's inputs as the model reads them: symbols one-hot."""
+    return jax.nn.one_hot(inputs, model.input_size) if jnp.issubdtype(inputs.dtype, jnp.integer) else inputs
 
 
-def _losses(metric: str, predictions: jax.Array, batch: TaskBatch) -> jax.Array:
+def losses(metric: str, predictions: jax.Array, batch: TaskBatch) -> jax.Array:
     """Squared errors, or cross-entropies in nats; zero where the mask is False."""
     if metric == "squared error":
         return jnp.where(batch.mask, (predictions[..., 0] - batch.targets) ** 2, 0)
@@ -213,14 +260,14 @@ def _losses(metric: str, predictions: jax.Array, batch: TaskBatch) -> jax.Array:
 
 
 def _loss(model: Model, metric: str, params: Any, batch: TaskBatch) -> jax.Array:
-    return _losses(metric, _predictions(model, params, batch.inputs), batch).sum() / batch.mask.sum()
+    return losses(metric, model(params, features(model, batch.inputs)), batch).sum() / batch.mask.sum()
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _metrics(model: Model, metric: str, params: Any, batch: TaskBatch) -> jax.Array:
     def of_run(params: Any) -> jax.Array:
-        predictions = _predictions(model, params, batch.inputs)
-        mean = _losses(metric, predictions, batch).sum() / batch.mask.sum()
+        predictions = model(params, features(model, batch.inputs))
+        mean = losses(metric, predictions, batch).sum() / batch.mask.sum()
         if metric in ("squared error", "bits"):
             return mean if metric == "squared error" else mean / math.log(2)
         right = predictions.argmax(-1) == batch.targets
