@@ -31,7 +31,8 @@ def cures_figure(found: Cures) -> Any:
     flow.axvspan(1e-3, 1e3, color=_GREY, alpha=0.1, linewidth=0, label="healthy")
     for kind, marker, color, name in (("before", "o", _BEFORE, "before training"), ("after", "s", _AFTER, "after")):
         known = [(_clipped(getattr(row, kind).ratio), at) for at, row in zip(places, found.rows) if getattr(row, kind)]
-        flow.plot(*zip(*known), marker, color=color, markersize=6, label=name, linestyle="")
+        style = {"markersize": 9, "fillstyle": "none"} if kind == "before" else {"markersize": 6}
+        flow.plot(*zip(*known), marker, color=color, label=name, linestyle="", **style)
     for at, row in zip(places, found.rows):
         if row.before and row.after:
             flow.plot([_clipped(row.before.ratio), _clipped(row.after.ratio)], [at, at], color=_GREY, linewidth=0.8)
@@ -39,7 +40,9 @@ def cures_figure(found: Cures) -> Any:
     flow.set_xscale("log")
     flow.set_xlim(_SMALLEST / 3, _LARGEST * 3)
     steps = found.time_steps - 1
-    flow.set_xlabel(f"norm of the gradient {steps} steps back, over its first")
+    flow.set_xlabel(
+        f"norm of the gradient {steps} steps back, over its first\n(what is below {_SMALLEST:g} or 0 stands there)"
+    )
     flow.set_yticks(places, labels)
     flow.set_ylim(max(places) + 0.7, -0.7)
     flow.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
