@@ -49,13 +49,26 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("seqjax")
 
+# Every compiled program holds pieces of the address space, of which Linux gives a process 65,530.
+PROGRAMS_AT_ONCE = 1500
+
 _COMPILATION_EVENTS: list[str] = []
+_programs: list[str] = []
 
 
 def _record(event: str, duration_secs: float, **kwargs: Any) -> None:
     del duration_secs, kwargs
     if event.startswith("/jax/core/compile/"):
         _COMPILATION_EVENTS.append(event)
+    if event.endswith("backend_compile_duration"):
+        _programs.append(event)
+
+
+def pytest_runtest_teardown() -> None:
+    """Forget compiled programs when there are many; a test that still needs one compiles it again."""
+    if len(_programs) > PROGRAMS_AT_ONCE:
+        _programs.clear()
+        jax.clear_caches()
 
 
 jax.monitoring.register_event_duration_secs_listener(_record)
@@ -83,6 +96,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        # What one worker has compiled another compiles again: tests of one file, or of one cell's laws, stay together.
+        for item in items:
+            if item.get_closest_marker("xdist_group") is None:
+                item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}/{item.path.stem}"))
     if config.getoption("-m"):
         return
     for item in items:
