@@ -22,5 +22,6 @@ from seqjax.analysis.surface import descend as descend
 from seqjax.analysis.surface import error_surface as error_surface
 from seqjax.analysis.surface import plane_of_weights as plane_of_weights
 from seqjax.analysis.surface import random_plane as random_plane
+from seqjax.analysis.truncation import NoGradient as NoGradient
 from seqjax.analysis.truncation import Truncation as Truncation
 from seqjax.analysis.truncation import truncation as truncation

@@ -11,6 +11,10 @@ import numpy as np
 from seqjax.analysis.backward import Loss, Pull, backward, checked
 
 
+class NoGradient(ValueError):
+    """A gradient of zero, of which no truncation is better than another."""
+
+
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Truncation:
     r"""Truncated gradients beside the full one; print it.
@@ -74,7 +78,8 @@ def truncation(
         norm_tolerance: how far its norm may be from the full one, as a share.
 
     Raises:
-        ValueError: lengths that are not positive and growing, an unknown kind, or a full gradient of zero.
+        ValueError: lengths that are not positive and growing, an unknown kind, or a gradient that is not finite;
+            :class:`NoGradient`, one of its kinds, for a full gradient of zero.
     """
     params, inputs, carry, _ = checked(cell, params, inputs, carry)
     time_steps = jax.tree.leaves(inputs)[0].shape[0]
@@ -101,10 +106,10 @@ def truncation(
 
     gradients = np.asarray(jax.jit(run)(params, inputs, carry, targets), np.float64)
     full, norms = gradients[-1], np.linalg.norm(gradients, axis=1)
-    if not norms[-1] > 0:
-        raise ValueError(
-            f"the full gradient has norm {norms[-1]}; does the loss depend on the outputs, and is it finite?"
-        )
+    if norms[-1] == 0:
+        raise NoGradient("the full gradient is zero; does the loss depend on the outputs, and are parameters trained?")
+    if not np.isfinite(norms[-1]):
+        raise ValueError(f"the full gradient has norm {norms[-1]}; are the outputs and the loss finite?")
     with np.errstate(invalid="ignore"):
         cosine = np.nan_to_num(gradients[:-1] @ full / (norms[:-1] * norms[-1]))
     ratio = norms[:-1] / norms[-1]

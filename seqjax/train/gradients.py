@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from seqjax.analysis import (
     FlowSummary,
     GateStatistics,
     GradientFlow,
+    NoGradient,
     Truncation,
     flow_meter,
     gate_statistics,
@@ -63,7 +64,8 @@ class GradientReport:
         own_length: the truncation length that the model is trained with.
         flow: every loss against every state.
         layers: one entry a recurrent layer.
-        truncation: of the gradient of the recurrent layers' parameters, in chunks, as the training cuts it.
+        truncation: of the gradient of the recurrent layers' parameters, in chunks, as the training cuts it; ``None``
+            where those have no gradient, as in a reservoir.
     """
 
     name: str
@@ -72,7 +74,7 @@ class GradientReport:
     own_length: int
     flow: GradientFlow
     layers: tuple[LayerGradients, ...]
-    truncation: Truncation
+    truncation: Truncation | None
 
     def __str__(self) -> str:
         where = f"at step {self.step:,}" if self.step else "at its initial parameters"
@@ -84,14 +86,15 @@ class GradientReport:
             for name, radii in layer.spectral_radii().items():
                 lines.append(f"  spectral radius of {name}, gate by gate: {' '.join(f'{r:.3f}' for r in radii)}")
             lines += [f"  {line}" for line in str(layer.gates).splitlines()]
-        lines += [
-            "",
-            "the gradient of the recurrent layers' parameters when the sequence is cut into chunks, as in training:",
-        ]
-        return "\n".join([*lines, str(self.truncation), self.advice()])
+        if self.truncation is None:
+            return "\n".join([*lines, "", self.advice()])
+        cut = "the gradient of the recurrent layers' parameters when the sequence is cut into chunks, as in training:"
+        return "\n".join([*lines, "", cut, str(self.truncation), self.advice()])
 
     def advice(self) -> str:
         """The recommended truncation length beside the model's own."""
+        if self.truncation is None:
+            return "the recurrent layers' parameters have no gradient, so no truncation changes it"
         own, best, longest = self.own_length, self.truncation.recommended, self.flow.time_steps
         if best is None or best >= longest:
             return f"data.length={own}: no length below {longest} is enough; measure with a longer --length"
@@ -130,7 +133,7 @@ class GradientReport:
                 "time_steps": self.flow.time_steps,
                 "own_length": self.own_length,
                 "layers": layers,
-                "truncation": dataclasses.asdict(cut),
+                "truncation": cut and dataclasses.asdict(cut),
                 "advice": self.advice(),
             }
         )
@@ -148,12 +151,13 @@ class GradientReport:
             figure = plots.flow_matrix(self.flow, leaf)
             numbers = {"norms": self.flow.norms[leaf], "times": self.flow.times}
             written += plots.save(figure, folder / f"flow_{leaf.replace('.', '_')}", numbers)
-        figure = plots.truncation(self.truncation, title=f"What truncation leaves of the gradient: {where}")
-        if self.own_length <= self.flow.time_steps:
-            own = figure.axes[0].axvline(self.own_length, color=plots.COLORS[2], linestyle=":", linewidth=1.5)
-            own.set_label(f"data.length={self.own_length}")
-            figure.axes[0].legend(frameon=False)
-        written += plots.save(figure, folder / "truncation", dataclasses.asdict(self.truncation))
+        if self.truncation is not None:
+            figure = plots.truncation(self.truncation, title=f"What truncation leaves of the gradient: {where}")
+            if self.own_length <= self.flow.time_steps:
+                own = figure.axes[0].axvline(self.own_length, color=plots.COLORS[2], linestyle=":", linewidth=1.5)
+                own.set_label(f"data.length={self.own_length}")
+                figure.axes[0].legend(frameon=False)
+            written += plots.save(figure, folder / "truncation", dataclasses.asdict(self.truncation))
         for layer in self.layers:
             file = layer.name.replace(".", "_")
             for name, values in layer.eigenvalues.items():
@@ -200,18 +204,7 @@ def report(
     lengths = sorted(length for length in {*powers, own_length, time_steps} if length <= time_steps)
     try:
         flow = flow_meter(step_function, loss=cross_entropy)(params, symbols, carry, targets=following)
-        # Embedding and head take most of the norm, and what reaches them hardly depends on the truncation.
-        recurrent = {name: leaf for name, leaf in params.items() if ".params." in name}
-        cut = truncation(
-            lambda recurrent, carry, inputs: step_function(params | recurrent, carry, inputs),
-            recurrent,
-            symbols,
-            carry,
-            loss=cross_entropy,
-            targets=following,
-            lengths=lengths,
-            kind="chunks",
-        )
+        cut = _truncation(step_function, params, symbols, carry, following, lengths)
     except ValueError as error:
         raise TrainingError(f"{name}: {error}") from error
     layers = []
@@ -235,6 +228,22 @@ def report(
         layers=tuple(layers),
         truncation=cut,
     )
+
+
+def _truncation(
+    step: Callable[..., Any], params: Any, symbols: Any, carry: Any, following: Any, lengths: list[int]
+) -> Truncation | None:
+    # Embedding and head take most of the norm, and what reaches them hardly depends on the truncation.
+    recurrent = {name: leaf for name, leaf in params.items() if ".params." in name}
+
+    def with_fixed_rest(recurrent: Any, carry: Any, inputs: Any) -> tuple[Any, Any]:
+        return step(params | recurrent, carry, inputs)
+
+    options: Any = {"loss": cross_entropy, "targets": following, "lengths": lengths, "kind": "chunks"}
+    try:
+        return truncation(with_fixed_rest, recurrent, symbols, carry, **options)
+    except NoGradient:
+        return None
 
 
 def check_finite(params: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from seqjax.nn import LanguageModel
 from seqjax.train import measure_gradients
 from seqjax.train.experiment import build
 from seqjax.train.gradients import report
+from tests.train.helpers import changed
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +70,13 @@ def test_a_config_is_measured_at_the_parameters_that_its_run_begins_with(config)
 def test_advice_compares_with_the_models_own_length(measured, own, best, advice):
     cut = dataclasses.replace(measured.truncation, recommended=best)
     assert dataclasses.replace(measured, own_length=own, truncation=cut).advice() == advice
+
+
+def test_a_reservoir_has_nothing_to_truncate(config):
+    found = measure_gradients(changed(config, "model", cell="EchoState", dropout=0.0), length=4, batch=1)
+    assert found.truncation is None
+    assert found.to_dict()["truncation"] is None
+    assert str(found).endswith("have no gradient, so no truncation changes it")
 
 
 def test_bad_input_gets_a_clear_message(config, finished, tmp_path):
