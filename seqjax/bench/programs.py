@@ -108,7 +108,8 @@ def prepare(problem: Problem, built: Model | Program) -> Program:
 
     def gradients(params: Any, inputs: Any) -> Any:
         loss = lambda params, leaves: jnp.sum(model.forward(params, with_floats(inputs, leaves)) ** 2)
-        return jax.value_and_grad(loss, argnums=(0, 1))(params, floats(inputs))
+        value, (of_params, of_inputs) = jax.value_and_grad(loss, argnums=(0, 1))(params, floats(inputs))
+        return value, (of_params, with_floats(inputs, of_inputs))
 
     function = model.forward if problem.pass_name == "forward" else gradients
     arguments = jax.tree.map(jnp.asarray, (model.params, model.inputs))
@@ -129,7 +130,7 @@ def prepare(problem: Problem, built: Model | Program) -> Program:
         if problem.pass_name == "forward":
             return {"outputs": time_first(returned)}
         value, (_, of_inputs) = returned
-        return {"loss": np.asarray(value)} | dict(zip(_gradient_names(problem), map(time_first, of_inputs)))
+        return {"loss": np.asarray(value)} | dict(zip(_gradient_names(problem), map(time_first, floats(of_inputs))))
 
     return Program(
         run=lambda: jax.block_until_ready(compiled(*arguments)),
