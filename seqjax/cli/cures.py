@@ -44,7 +44,11 @@ def add_commands(commands: Any) -> None:
         ("--units", "hidden units of every layer (default: 32)"),
     ):
         cures.add_argument(option, metavar="N", type=size, help=text)
-    cures.add_argument("--quick", action="store_true", help="sizes so small that it only shows that everything works")
+    cures.add_argument(
+        "--quick",
+        action="store_true",
+        help="small sizes, to see that everything works; what is left is mostly compilation",
+    )
     cures.add_argument("--json", metavar="FILE", type=Path, help="write everything that was found")
     cures.add_argument("--plot", metavar="FILE", type=Path, help="draw it, as PNG and SVG beside each other, with JSON")
     cures.set_defaults(run=_cures)
@@ -94,7 +98,7 @@ def text_of(found: "Cures") -> str:
             columns(cure_table(found), right=(3, 4, 6, 7)),
             "",
             f"{found.task}: {found.asks}; {found.time_steps} steps, {found.units} units, {settings['steps']} updates "
-            f"of {settings['batch_size']} sequences, {settings['seeds']} seeds; the best of three learning rates on "
+            f"of {settings['batch_size']} sequences, {settings['seeds']} {'seed' if settings['seeds'] == 1 else 'seeds'}; the best of three learning rates on "
             "validation data",
             "half-life: steps in which the norm of the gradient halves (-: it does not shrink); left: its norm at the "
             "largest lag over that at the first",
