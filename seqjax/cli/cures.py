@@ -93,12 +93,13 @@ def text_of(found: "Cures") -> str:
     from seqjax.comparison import cure_table
 
     settings = found.settings
+    seeds = "1 seed" if settings["seeds"] == 1 else f"{settings['seeds']} seeds"
     return "\n".join(
         [
             columns(cure_table(found), right=(3, 4, 6, 7)),
             "",
             f"{found.task}: {found.asks}; {found.time_steps} steps, {found.units} units, {settings['steps']} updates "
-            f"of {settings['batch_size']} sequences, {settings['seeds']} {'seed' if settings['seeds'] == 1 else 'seeds'}; the best of three learning rates on "
+            f"of {settings['batch_size']} sequences, {seeds}; the best of three learning rates on "
             "validation data",
             "half-life: steps in which the norm of the gradient halves (-: it does not shrink); left: its norm at the "
             "largest lag over that at the first",

@@ -26,6 +26,7 @@ _SEQUENCES = 16
 _LOSSES = 8
 CLIP = 1.0
 CLIP_VALUE = 0.1
+CLIP_OF_STEP = 0.1  # Of the gradient of a sequence's own loss, before it is divided in the mean of the batch.
 RATES = (0.001, 0.003, 0.01)
 RATES_OF_SGD = (0.01, 0.03, 0.1)
 
@@ -130,13 +131,14 @@ GROUPS = (
 )
 
 
-def list_cures(task: Task, units: int = 32, groups: Sequence[str] = GROUPS) -> list[Cure]:
+def list_cures(task: Task, units: int = 32, groups: Sequence[str] = GROUPS, batch_size: int = 32) -> list[Cure]:
     """The baseline, a tanh Elman network with a Glorot recurrent kernel and Adam, and what is different in one thing.
 
     Args:
         task: what is learned.
         units: hidden units of every layer.
         groups: which kinds.
+        batch_size: of the training, whose loss is a mean.
 
     Raises:
         ConfigError: a kind that is not known.
@@ -185,8 +187,8 @@ def list_cures(task: Task, units: int = 32, groups: Sequence[str] = GROUPS) -> l
         ),
         Cure(
             group="clipping",
-            name=f"norm in each step at {CLIP:g}",
-            model=model(clip_gradient(plain, norm=CLIP)),
+            name=f"norm in each step at {CLIP_OF_STEP:g}",
+            model=model(clip_gradient(plain, norm=CLIP_OF_STEP * _share(task, batch_size))),
             rule=Rule(),
         ),
         Cure(group="truncation", name=f"every {half} steps", model=model(plain, truncation=half)),
@@ -285,7 +287,7 @@ def compare_cures(
     """
     settings = settings or Settings(steps=400, seeds=2)
     rows = []
-    for cure in list_cures(task, units, groups):
+    for cure in list_cures(task, units, groups, settings.batch_size):
         rows.append(_cured(cure, task, dataclasses.replace(settings, learning_rates=cure.rates)))
         finished(rows[-1])
     shown = ("steps", "batch_size", "seeds", "examples")
@@ -305,7 +307,7 @@ def compare_cures(
 def _cured(cure: Cure, task: Task, settings: Settings) -> Cured:
     started, model = time.perf_counter(), cure.model
     batch = task.batch((1,), _SEQUENCES, "validation")
-    measure = functools.partial(_flow, flow_meter(model.step, loss=_loss(task)), model, batch)
+    measure = functools.partial(_flow, flow_meter(model.step, loss=_loss(task, settings.batch_size)), model, batch)
     first = initial(model, settings, cure.rule)
     params, _ = fit(model, task, settings, cure.rule)
     metrics, best = tested(model, task, settings, params)
@@ -323,8 +325,15 @@ def _cured(cure: Cure, task: Task, settings: Settings) -> Cured:
     )
 
 
-def _loss(task: Task) -> Callable[[Any, Any], jax.Array]:
-    return lambda output, target: losses(task.metric, output, TaskBatch(target[0], *target))
+def _share(task: Task, batch_size: int) -> float:
+    """What the loss of one step of one sequence counts in the mean of a batch."""
+    return 1 / (batch_size * int(task.batch((0,), 1).mask.sum()))
+
+
+def _loss(task: Task, batch_size: int) -> Callable[[Any, Any], jax.Array]:
+    # As large as in training, for clipping depends on it.
+    share = _share(task, batch_size)
+    return lambda output, target: share * losses(task.metric, output, TaskBatch(target[0], *target))
 
 
 def _flow(measure: Any, model: StackModel, batch: TaskBatch, params: Any) -> FlowSummary | None:
