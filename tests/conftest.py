@@ -5,6 +5,7 @@ promotion. Key reuse is checked where keys are the matter (the fixture ``checked
 the same draw twice on purpose.
 """
 
+import gc
 import os
 import random
 from collections.abc import Callable, Iterator
@@ -50,7 +51,7 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("seqjax")
 
 # Every compiled program holds pieces of the address space, of which Linux gives a process 65,530.
-PROGRAMS_AT_ONCE = 1500
+PROGRAMS_AT_ONCE = 1000
 
 _COMPILATION_EVENTS: list[str] = []
 _programs: list[str] = []
@@ -69,6 +70,7 @@ def pytest_runtest_teardown() -> None:
     if len(_programs) > PROGRAMS_AT_ONCE:
         _programs.clear()
         jax.clear_caches()
+        gc.collect()
 
 
 jax.monitoring.register_event_duration_secs_listener(_record)
@@ -80,6 +82,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=("platform", "on", "off"),
         default="platform",
         help="run with the engine's choices for this platform, or with every one of them forced on or off",
+    )
+    parser.addoption(
+        "--breadth",
+        choices=("all", "representative"),
+        default="all",
+        help="try laws and references on all cells, or on a few of different structure",
     )
 
 

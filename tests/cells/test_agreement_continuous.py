@@ -8,7 +8,7 @@ import importlib.util
 import sys
 import types
 from collections.abc import Callable
-from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import pytest
 import seqjax
 from seqjax.cells import GRUD, LEM, LTC, QRNN, SRU, Cell, CfC, CoRNN, UnICORNN
 from seqjax.cells.elapsed_time import IncompleteInputs, TimedInputs
+from tests.cells.speechbrain import speechbrain_rnn
 
 TIME, BATCH, INPUTS, HIDDEN = 6, 3, 4, 5
 SIZES: dict[str, Any] = {"input_size": INPUTS, "hidden_size": HIDDEN}
@@ -326,12 +327,7 @@ def test_sru(version: Any, width: int, float64: None) -> None:
 @pytest.mark.filterwarnings("ignore")
 def test_qrnn_speechbrain(inputs: np.ndarray, pooling: Any, float64: None, monkeypatch: pytest.MonkeyPatch) -> None:
     torch = pytest.importorskip("torch")
-    if importlib.util.find_spec("torchaudio") is None:
-        # The package wants to see it, the layer does not use it.
-        stub = types.ModuleType("torchaudio")
-        stub.__spec__, stub.__dict__["__version__"] = ModuleSpec("torchaudio", None), "2.1.0"
-        monkeypatch.setitem(sys.modules, "torchaudio", stub)
-    library = pytest.importorskip("speechbrain.nnet.RNN")
+    library = speechbrain_rnn(monkeypatch)
     torch.manual_seed(0)
     module = library.QuasiRNNLayer(INPUTS, HIDDEN, bidirectional=False, output_gate=pooling == "fo").double()
     w, cell = numbers(module), QRNN(**SIZES, pooling=pooling)

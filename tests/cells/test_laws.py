@@ -8,22 +8,9 @@ import pytest
 
 from seqjax.cells import Cell, registry
 from seqjax.laws import LAWS, Law, LawBroken, Subject
-from tests.cells.variants import all_cells
+from tests.cells.variants import FULL, all_cells
 
 CELLS = all_cells()
-
-# Every law in every case, mode and size.
-FULL = {
-    "Elman": "one product, one leaf of carry",
-    "Jordan": "the output is a second layer, and is what is carried",
-    "LSTM": "two leaves of carry, gates that share their products",
-    "GRU": "one product in the loop for three gates",
-    "GRU-before": "a product of a product inside the loop",
-    "Clockwork": "a counter of steps in the carry",
-    "ConvLSTM": "convolutions, inputs and carry with axes of space",
-    "GRUD": "inputs of several leaves, of which one is a mask",
-    "EchoState": "parameters that no gradient reaches",
-}
 # What the engine's choices can change: where they are forced on or off, cells tried in brief need no other laws. Nor do
 # the options of a cell that has obeyed all of them.
 OF_THE_ENGINE = (
@@ -41,10 +28,10 @@ OF_OPTIONS = (*OF_THE_ENGINE, "bfloat16_in_bfloat16_out", "parameters_carry_and_
 
 
 def is_tried(law: Law, name: str, forced: bool) -> bool:
-    """Whether a law is tried on the cell of that name."""
-    if name in FULL or (name in registry() and not forced):
-        return True
-    return law.name in (OF_THE_ENGINE if forced else OF_OPTIONS) and (name in registry() or not forced)
+    """Whether a law is tried on the cell of that name, which is not tried in full."""
+    if name in registry():
+        return not forced or law.name in OF_THE_ENGINE
+    return not forced and law.name in OF_OPTIONS
 
 
 def test_the_names_above_exist() -> None:
@@ -63,11 +50,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "law" not in metafunc.fixturenames:
         return
     forced = metafunc.config.getoption("--choices") != "platform"
+    few = metafunc.config.getoption("--breadth") == "representative"
     trials = [
         pytest.param(law, cell, name in FULL, id=f"{name}-{law.name}", marks=pytest.mark.xdist_group(name))
         for name, cell in CELLS.items()
         for law in LAWS.values()
-        if is_tried(law, name, forced)
+        if name in FULL or (not few and is_tried(law, name, forced))
     ]
     metafunc.parametrize(("law", "cell", "full"), trials)
 

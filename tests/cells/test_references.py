@@ -13,12 +13,18 @@ from seqjax.cells.activations import ACTIVATIONS
 from tests.cells import references
 from tests.cells.law_tools import arguments_of
 from tests.cells.references import tools
-from tests.cells.variants import all_cells
+from tests.cells.variants import FULL, all_cells
 from tests.trees import floats, gradient, with_floats
 
 TIME = 5
 CELLS = all_cells()
-every_cell = pytest.mark.parametrize("cell", list(CELLS.values()), ids=list(CELLS))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "cell" in metafunc.fixturenames:
+        few = metafunc.config.getoption("--breadth") == "representative"
+        names = [name for name in CELLS if name in FULL or not few]
+        metafunc.parametrize("cell", [CELLS[name] for name in names], ids=names)
 
 
 def test_every_registered_cell_has_a_reference() -> None:
@@ -39,7 +45,6 @@ def in_numpy(tree: Any) -> Any:
     return jax.tree.map(np.asarray, tree)
 
 
-@every_cell
 def test_values(cell: Cell, float64: None) -> None:
     at = arguments_of(cell, TIME, (3,), dtype=jnp.float64)
     carry, outputs = seqjax.scan(cell, at.params, at.inputs, at.carry)
@@ -53,7 +58,6 @@ def test_values(cell: Cell, float64: None) -> None:
             np.testing.assert_allclose(got_leaf[example], want_leaf, rtol=1e-12, atol=1e-13)
 
 
-@every_cell
 def test_gradients(cell: Cell, float64: None) -> None:
     def loss(values: Any) -> Any:
         rng, total = np.random.default_rng(0), 0.0
