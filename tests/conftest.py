@@ -6,6 +6,7 @@ the same draw twice on purpose.
 """
 
 import gc
+import importlib.metadata
 import os
 import random
 from collections.abc import Callable, Iterator
@@ -13,6 +14,13 @@ from typing import Any
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "Agg")
+# Most programs run once: compile them fast rather than well. XLA_FLAGS= in the environment compiles as users do.
+# The second part is an option that later versions do not have.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
+    + " --xla_cpu_use_fusion_emitters=false" * importlib.metadata.version("jaxlib").startswith("0.10."),
+)
 
 import hypothesis
 import jax

@@ -193,4 +193,8 @@ def flow_meter(cell: Any, *, loss: Loss | None = None) -> Callable[..., Gradient
 def _norm(cotangent: jax.Array, batch_axes: int) -> jax.Array:
     """Of each loss and sequence: ``[losses, *batch, ...]`` to ``[losses, *batch]``."""
     axes = tuple(range(1 + batch_axes, cotangent.ndim))
-    return jnp.sqrt(jnp.sum(jnp.abs(cotangent) ** 2, axis=axes))
+    # Gradients that vanish do so long before their squares would leave the range of a float.
+    size = jnp.abs(cotangent)
+    largest = jnp.max(size, axis=axes, keepdims=True, initial=0)
+    scaled = size / jnp.where(largest > 0, largest, 1)
+    return jnp.squeeze(largest, axes) * jnp.sqrt(jnp.sum(scaled**2, axis=axes))

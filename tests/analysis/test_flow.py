@@ -32,6 +32,11 @@ def test_a_scalar_linear_network(w: float, factor: float) -> None:
     assert flow.summary("carry", vanishing=0.01, exploding=100).verdict == ("exploding" if w > 1 else "vanishing")
 
 
+def test_a_gradient_whose_square_is_no_float_is_still_measured() -> None:
+    flow = gradient_flow(scalar, 0.25, jnp.ones([51, 1]), jnp.zeros(1), times=[50])
+    assert float(flow.norms["carry"][0, 0]) == pytest.approx(0.25**50, rel=1e-4)
+
+
 def test_a_linear_recurrence_is_a_matrix_power(float64: None, rng: np.random.Generator) -> None:
     kernel, weights = 0.6 * rng.standard_normal((4, 4)), rng.standard_normal(4)
 
