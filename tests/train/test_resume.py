@@ -41,7 +41,7 @@ def test_a_killed_run_ends_as_an_unbroken_one(finished, tmp_path):
         env={
             **os.environ,
             "PYTHONPATH": os.pathsep.join(sys.path),
-            "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+            "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2",
         },
         capture_output=True,
         text=True,
