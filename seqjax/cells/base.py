@@ -31,8 +31,8 @@ class Cell(ABC):
         paper: where the equations come from; several papers are separated by ``"; "``.
         conventions: what was chosen where the paper leaves a choice or implementations disagree, a sentence each.
         elsewhere: what other libraries do differently, by the library's name.
-        carry_type: the named tuple of the carry; each of its leaves is ``[*batch, hidden_size]`` and starts at zero,
-            unless the cell gives its own :meth:`initial_carry`.
+        carry_type: the named tuple of the carry; each of its leaves is ``[*batch, hidden_size]`` unless
+            :attr:`carry_shapes` says otherwise, and starts at zero unless the cell gives its own :meth:`initial_carry`.
         output_field: the field of the carry that is also the output, or ``None`` where the output is something else.
         law_exceptions: laws that the cell does not obey, each with its reason.
     """
@@ -67,6 +67,11 @@ class Cell(ABC):
         """The shape of one output without its batch axes; more than one axis where the cell keeps space."""
         return (self.output_size,)
 
+    @property
+    def carry_shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """The shapes, without batch axes, of those fields of the carry that are not ``[hidden_size]``."""
+        return {}
+
     def example_inputs(self, key: jax.Array, leading_shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Any:
         """Random inputs that the cell is defined for, every leaf ``[*leading_shape, ...]``.
 
@@ -98,8 +103,8 @@ class Cell(ABC):
             key: for cells with randomness (dropout, zoneout), the source of the noise of each sequence; without it they
                 run as they do in evaluation. Ignored by the others.
         """
-        zeros = jnp.zeros((*batch_shape, self.hidden_size), dtype)
-        return self.carry_type(*(zeros for _ in self.carry_type._fields))
+        shapes = dict.fromkeys(self.carry_type._fields, (self.hidden_size,)) | dict(self.carry_shapes)
+        return self.carry_type(**{name: jnp.zeros((*batch_shape, *shape), dtype) for name, shape in shapes.items()})
 
     @abstractmethod
     def __call__(self, params: Any, carry: Any, inputs: Any) -> tuple[Any, jax.Array]:

@@ -1,6 +1,7 @@
 """Convolutional LSTM and GRU: the cells of images, with convolutions where the others have matrices."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -59,16 +60,10 @@ class ConvolutionalCell(AffineCell):
         """Random images ``[*leading_shape, *spatial_shape, input_size]``."""
         return jax.random.normal(key, (*leading_shape, *self.spatial_shape, self.input_size)).astype(dtype)
 
-    def initial_carry(
-        self,
-        batch_shape: tuple[int, ...] = (),
-        dtype: DTypeLike = jnp.float32,
-        params: Any = None,
-        key: jax.Array | None = None,
-    ) -> Any:
-        """Zeros."""
-        zeros = jnp.zeros((*batch_shape, *self.output_shape), dtype)
-        return self.carry_type(*(zeros for _ in self.carry_type._fields))
+    @property
+    def carry_shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """Every leaf is an image."""
+        return dict.fromkeys(self.carry_type._fields, self.output_shape)
 
     def draw_kernel(
         self, key: jax.Array, gates: int = 1, dtype: DTypeLike = jnp.float32, rows: int | None = None

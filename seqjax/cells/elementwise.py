@@ -2,7 +2,8 @@
 
 import dataclasses
 import math
-from typing import Any, Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -185,19 +186,10 @@ class QRNN(Cell):
             bias=jnp.zeros(self.gates * self.hidden_size, dtype),
         )
 
-    def initial_carry(
-        self,
-        batch_shape: tuple[int, ...] = (),
-        dtype: DTypeLike = jnp.float32,
-        params: Any = None,
-        key: jax.Array | None = None,
-    ) -> QRNNCarry:
-        """Zeros."""
-        del params, key
-        return QRNNCarry(
-            cell=jnp.zeros((*batch_shape, self.hidden_size), dtype),
-            previous_inputs=jnp.zeros((*batch_shape, self.input_size), dtype),
-        )
+    @property
+    def carry_shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """The inputs of the step before."""
+        return {"previous_inputs": (self.input_size,)}
 
     def __call__(self, params: QRNNParams, carry: QRNNCarry, inputs: jax.Array) -> tuple[QRNNCarry, jax.Array]:
         """One step; see the class."""

@@ -1,6 +1,7 @@
 """HyperLSTM: a small LSTM that scales the weights of a large one, anew in every step."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
@@ -114,16 +115,10 @@ class HyperLSTM(AffineCell):
         """Units of the small LSTM."""
         return max(4, self.hidden_size // 8) if self.hyper_units is None else self.hyper_units
 
-    def initial_carry(
-        self,
-        batch_shape: tuple[int, ...] = (),
-        dtype: DTypeLike = jnp.float32,
-        params: HyperLSTMParams | None = None,
-        key: jax.Array | None = None,
-    ) -> HyperLSTMCarry:
-        """Zeros."""
-        zeros, hyper_zeros = (jnp.zeros((*batch_shape, size), dtype) for size in (self.hidden_size, self.hyper_size))
-        return HyperLSTMCarry(hidden=zeros, cell=zeros, hyper_hidden=hyper_zeros, hyper_cell=hyper_zeros)
+    @property
+    def carry_shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """The hyper-network is a network of its own size."""
+        return dict.fromkeys(("hyper_hidden", "hyper_cell"), (self.hyper_size,))
 
     def init(self, key: jax.Array, dtype: DTypeLike = jnp.float32) -> HyperLSTMParams:
         """Draw parameters; the scales start near 1, and the biases do not move yet."""

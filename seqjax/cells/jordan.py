@@ -1,6 +1,7 @@
 """The Jordan network: what recurs is the output, not the hidden layer."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
@@ -65,15 +66,10 @@ class Jordan(AffineCell):
         """Number of output units."""
         return self.hidden_size if self.units is None else self.units
 
-    def initial_carry(
-        self,
-        batch_shape: tuple[int, ...] = (),
-        dtype: DTypeLike = jnp.float32,
-        params: JordanParams | None = None,
-        key: jax.Array | None = None,
-    ) -> JordanCarry:
-        """Zeros."""
-        return JordanCarry(output=jnp.zeros((*batch_shape, self.output_size), dtype))
+    @property
+    def carry_shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """The previous output."""
+        return {"output": (self.output_size,)}
 
     def init(self, key: jax.Array, dtype: DTypeLike = jnp.float32) -> JordanParams:
         """Draw parameters; both biases start at zero."""

@@ -1,7 +1,8 @@
 """Forms of the LSTM: that of 1997, with peepholes, with coupled gates, and with a recurrent projection."""
 
 import dataclasses
-from typing import Any, Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -263,17 +264,10 @@ class ProjectedLSTM(ForgetGateCell):
             bias=self.draw_bias(bias_key, "ifgo", dtype),
         )
 
-    def initial_carry(
-        self,
-        batch_shape: tuple[int, ...] = (),
-        dtype: DTypeLike = jnp.float32,
-        params: Any = None,
-        key: jax.Array | None = None,
-    ) -> HiddenCellCarry:
-        """Zeros: the projection in ``hidden``, the cell state in ``cell``."""
-        del params, key
-        zeros = lambda size: jnp.zeros((*batch_shape, size), dtype)
-        return HiddenCellCarry(hidden=zeros(self.output_size), cell=zeros(self.hidden_size))
+    @property
+    def carry_shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """The projection is in ``hidden``."""
+        return {"hidden": (self.output_size,)}
 
     def __call__(
         self, params: ProjectedLSTMParams, carry: HiddenCellCarry, inputs: jax.Array

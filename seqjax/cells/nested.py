@@ -1,6 +1,7 @@
 """Nested LSTM: the memory of an LSTM is an LSTM."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
@@ -77,17 +78,10 @@ class NestedLSTM(AffineCell):
         if isinstance(self.depth, bool) or not isinstance(self.depth, int) or self.depth < 2:
             raise ValueError(f"NestedLSTM.depth must be a whole number from 2 on (1 is LSTM), got {self.depth!r}")
 
-    def initial_carry(
-        self,
-        batch_shape: tuple[int, ...] = (),
-        dtype: DTypeLike = jnp.float32,
-        params: NestedLSTMParams | None = None,
-        key: jax.Array | None = None,
-    ) -> NestedLSTMCarry:
-        """Zeros."""
-        zeros = jnp.zeros((*batch_shape, self.hidden_size), dtype)
-        inner = jnp.zeros((*batch_shape, self.depth - 1, self.hidden_size), dtype)
-        return NestedLSTMCarry(hidden=zeros, cell=zeros, inner_cells=inner)
+    @property
+    def carry_shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """A cell state for each inner level."""
+        return {"inner_cells": (self.depth - 1, self.hidden_size)}
 
     def init(self, key: jax.Array, dtype: DTypeLike = jnp.float32) -> NestedLSTMParams:
         """Draw parameters; biases are zero but for the forget gates'."""

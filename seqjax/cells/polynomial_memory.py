@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -99,19 +100,10 @@ class LMU(AffineCell):
             memory_encoder=jnp.zeros(self.memory_size, dtype),
         )
 
-    def initial_carry(
-        self,
-        batch_shape: tuple[int, ...] = (),
-        dtype: DTypeLike = jnp.float32,
-        params: Any = None,
-        key: jax.Array | None = None,
-    ) -> MemoryCarry:
-        """Zeros."""
-        del params, key
-        return MemoryCarry(
-            hidden=jnp.zeros((*batch_shape, self.hidden_size), dtype),
-            memory=jnp.zeros((*batch_shape, self.memory_size), dtype),
-        )
+    @property
+    def carry_shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """The memory of polynomials."""
+        return {"memory": (self.memory_size,)}
 
     def __call__(self, params: LMUParams, carry: MemoryCarry, inputs: jax.Array) -> tuple[MemoryCarry, jax.Array]:
         """One step; see the class."""

@@ -1,6 +1,7 @@
 """Strongly typed networks: no matrix acts on the hidden state, and gates read inputs alone."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import ClassVar, NamedTuple
 
 import jax
@@ -77,16 +78,10 @@ class _PreviousInputs(Cell):
 
     state: ClassVar[str]
 
-    def initial_carry(
-        self,
-        batch_shape: tuple[int, ...] = (),
-        dtype: DTypeLike = jnp.float32,
-        params: StronglyTypedParams | None = None,
-        key: jax.Array | None = None,
-    ) -> NamedTuple:
-        """Zeros, as if the inputs before the first step had been zero."""
-        sizes = {self.state: self.hidden_size, "previous_inputs": self.input_size}
-        return self.carry_type(**{name: jnp.zeros((*batch_shape, size), dtype) for name, size in sizes.items()})
+    @property
+    def carry_shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """Zeros stand for the inputs before the first step."""
+        return {"previous_inputs": (self.input_size,)}
 
     def init(self, key: jax.Array, dtype: DTypeLike = jnp.float32) -> StronglyTypedParams:
         """Draw parameters; the bias starts at zero."""

@@ -1,6 +1,7 @@
 """The structurally constrained network: fast hidden units beside slow context units."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
@@ -83,18 +84,10 @@ class SCRN(AffineCell):
         """Hidden and context units."""
         return self.hidden_size + self.context_units
 
-    def initial_carry(
-        self,
-        batch_shape: tuple[int, ...] = (),
-        dtype: DTypeLike = jnp.float32,
-        params: SCRNParams | None = None,
-        key: jax.Array | None = None,
-    ) -> SCRNCarry:
-        """Zeros."""
-        return SCRNCarry(
-            hidden=jnp.zeros((*batch_shape, self.hidden_size), dtype),
-            context=jnp.zeros((*batch_shape, self.context_units), dtype),
-        )
+    @property
+    def carry_shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """The slow context."""
+        return {"context": (self.context_units,)}
 
     def init(self, key: jax.Array, dtype: DTypeLike = jnp.float32) -> SCRNParams:
         """Draw parameters."""
