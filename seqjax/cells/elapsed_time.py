@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from seqjax.cells.base import AffineCell, HiddenCellCarry
-from seqjax.cells.gates import named, split_gates
+from seqjax.cells.gates import lstm_gates, named, split_gates
 
 
 class TimedInputs(NamedTuple):
@@ -263,9 +263,7 @@ class TimeAwareLSTM(AffineCell):
         adjusted = carry.cell - short_term + kept * short_term
 
         gates = inputs.values @ params.kernel + carry.hidden @ params.recurrent_kernel + params.bias
-        i, f, g, o = split_gates(gates, 4)
-        i, f = named(jax.nn.sigmoid(i), "input_gate"), named(jax.nn.sigmoid(f), "forget_gate")
-        g, o = named(jnp.tanh(g), "candidate"), named(jax.nn.sigmoid(o), "output_gate")
+        i, f, g, o = lstm_gates(gates)
         cell = named(f * adjusted + i * g, "cell")
         hidden = o * jnp.tanh(cell)
         return HiddenCellCarry(hidden=hidden, cell=cell), hidden
@@ -378,9 +376,7 @@ class PhasedLSTM(AffineCell):
         k = jnp.where(rising, 2 * phase / ratio, jnp.where(falling, 2 - 2 * phase / ratio, self.leak * phase))
 
         gates = inputs.values @ params.kernel + carry.hidden @ params.recurrent_kernel + params.bias
-        i, f, g, o = split_gates(gates, 4)
-        i, f = named(jax.nn.sigmoid(i), "input_gate"), named(jax.nn.sigmoid(f), "forget_gate")
-        g, o = named(jnp.tanh(g), "candidate"), named(jax.nn.sigmoid(o), "output_gate")
+        i, f, g, o = lstm_gates(gates)
         proposed = f * carry.cell + i * g
         cell = named(k * proposed + (1 - k) * carry.cell, "cell")
         hidden = k * o * jnp.tanh(proposed) + (1 - k) * carry.hidden

@@ -1,5 +1,6 @@
 """Gates side by side in one array, and the names by which others find them in a step."""
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import jax
@@ -17,6 +18,15 @@ def split_gates(stacked: Any, count: int) -> list[Any]:
     Structured kernels (see :mod:`seqjax.cells.kernels`) know how to split themselves.
     """
     return stacked.split_gates(count) if hasattr(stacked, "split_gates") else jnp.split(stacked, count, axis=-1)
+
+
+def lstm_gates(
+    preactivations: Any, activation: Callable[[jax.Array], jax.Array] = jnp.tanh
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """The gates i, f, g, o of a long short-term memory from what stands side by side in that order, named."""
+    i, f, g, o = split_gates(preactivations, 4)
+    i, f, g, o = jax.nn.sigmoid(i), jax.nn.sigmoid(f), activation(g), jax.nn.sigmoid(o)
+    return named(i, "input_gate"), named(f, "forget_gate"), named(g, "candidate"), named(o, "output_gate")
 
 
 def named(value: jax.Array, name: GateName) -> jax.Array:

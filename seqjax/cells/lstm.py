@@ -9,7 +9,7 @@ from jax.typing import DTypeLike
 
 from seqjax.cells.activations import Activation, activation_function
 from seqjax.cells.forget_bias import ForgetGateCell
-from seqjax.cells.gates import named, split_gates
+from seqjax.cells.gates import lstm_gates, named
 
 
 class LSTMParams(NamedTuple):
@@ -85,9 +85,7 @@ class LSTM(ForgetGateCell):
         """One step; see the class."""
         activation = activation_function(self.activation)
         gates = inputs @ params.kernel + carry.hidden @ params.recurrent_kernel + params.bias
-        i, f, g, o = split_gates(gates, 4)
-        i, f, g, o = jax.nn.sigmoid(i), jax.nn.sigmoid(f), activation(g), jax.nn.sigmoid(o)
-        i, f, g, o = named(i, "input_gate"), named(f, "forget_gate"), named(g, "candidate"), named(o, "output_gate")
+        i, f, g, o = lstm_gates(gates, activation)
         cell = f * carry.cell + i * g
         if self.cell_clip is not None:
             cell = jnp.clip(cell, -self.cell_clip, self.cell_clip)

@@ -10,7 +10,7 @@ from jax.typing import DTypeLike
 from seqjax.cells.activations import Activation, activation_function
 from seqjax.cells.base import HiddenCellCarry
 from seqjax.cells.forget_bias import ForgetGateCell
-from seqjax.cells.gates import named, split_gates
+from seqjax.cells.gates import lstm_gates, named, split_gates
 from seqjax.cells.initializers import initialize
 
 
@@ -71,9 +71,7 @@ class MultiplicativeLSTM(ForgetGateCell):
         """One step; see the class."""
         activation = activation_function(self.activation)
         m = (inputs @ params.multiplicative_kernel) * (carry.hidden @ params.multiplicative_recurrent_kernel)
-        i, f, g, o = split_gates(inputs @ params.kernel + m @ params.recurrent_kernel + params.bias, 4)
-        i, f, g, o = jax.nn.sigmoid(i), jax.nn.sigmoid(f), activation(g), jax.nn.sigmoid(o)
-        i, f, g, o = named(i, "input_gate"), named(f, "forget_gate"), named(g, "candidate"), named(o, "output_gate")
+        i, f, g, o = lstm_gates(inputs @ params.kernel + m @ params.recurrent_kernel + params.bias, activation)
         cell = named(f * carry.cell + i * g, "cell")
         hidden = o * activation(cell)
         return HiddenCellCarry(hidden=hidden, cell=cell), hidden

@@ -10,7 +10,7 @@ from jax.typing import DTypeLike
 from seqjax.cells.activations import Activation, activation_function
 from seqjax.cells.base import HiddenCellCarry
 from seqjax.cells.forget_bias import ForgetGateCell
-from seqjax.cells.gates import named, split_gates
+from seqjax.cells.gates import lstm_gates, named
 from seqjax.cells.kernels import normalized
 
 
@@ -104,9 +104,7 @@ class LayerNormLSTM(ForgetGateCell):
         else:
             gates = layer_norm(by_inputs, None) * params.scale
             gates = gates + layer_norm(by_hidden, None) * params.recurrent_scale + params.bias
-        i, f, g, o = split_gates(gates, 4)
-        i, f, g, o = jax.nn.sigmoid(i), jax.nn.sigmoid(f), activation(g), jax.nn.sigmoid(o)
-        i, f, g, o = named(i, "input_gate"), named(f, "forget_gate"), named(g, "candidate"), named(o, "output_gate")
+        i, f, g, o = lstm_gates(gates, activation)
         cell = read = f * carry.cell + i * g
         if params.cell_scale is not None and params.cell_bias is not None:
             read = layer_norm(cell, None) * params.cell_scale + params.cell_bias
@@ -248,9 +246,7 @@ class BatchNormLSTM(ForgetGateCell):
             carry.hidden @ params.recurrent_kernel, params.recurrent_statistics, carry.step
         )
         gates = by_inputs * params.scale + by_hidden * params.recurrent_scale + params.bias
-        i, f, g, o = split_gates(gates, 4)
-        i, f, g, o = jax.nn.sigmoid(i), jax.nn.sigmoid(f), activation(g), jax.nn.sigmoid(o)
-        i, f, g, o = named(i, "input_gate"), named(f, "forget_gate"), named(g, "candidate"), named(o, "output_gate")
+        i, f, g, o = lstm_gates(gates, activation)
         cell = named(f * carry.cell + i * g, "cell")
         read, of_cell = self._normalized(cell, params.cell_statistics, carry.step)
         hidden = o * activation(read * params.cell_scale + params.cell_bias)

@@ -11,7 +11,7 @@ from jax.typing import DTypeLike
 from seqjax.cells.activations import Activation, activation_function
 from seqjax.cells.base import AffineCell, AffineParams, HiddenCellCarry
 from seqjax.cells.forget_bias import ForgetGateCell
-from seqjax.cells.gates import named, split_gates
+from seqjax.cells.gates import lstm_gates, named, split_gates
 from seqjax.cells.initializers import initialize
 
 
@@ -275,9 +275,7 @@ class ProjectedLSTM(ForgetGateCell):
         """One step; see the class."""
         activation = activation_function(self.activation)
         gates = inputs @ params.kernel + carry.hidden @ params.recurrent_kernel + params.bias
-        i, f, g, o = split_gates(gates, 4)
-        i, f, g, o = jax.nn.sigmoid(i), jax.nn.sigmoid(f), activation(g), jax.nn.sigmoid(o)
-        i, f, g, o = named(i, "input_gate"), named(f, "forget_gate"), named(g, "candidate"), named(o, "output_gate")
+        i, f, g, o = lstm_gates(gates, activation)
         cell = named(f * carry.cell + i * g, "cell")
         hidden = (o * activation(cell)) @ params.projection_kernel
         return HiddenCellCarry(hidden=hidden, cell=cell), hidden
