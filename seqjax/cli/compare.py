@@ -1,15 +1,14 @@
 """``seqjax compare``."""
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seqjax.cli.parser import Arguments, Parser, columns, size
+from seqjax.cli.parser import Arguments, Parser, columns, require_plots, size
 from seqjax.config import cell_names, check_cell, parse_overrides
 from seqjax.data import TASKS
-from seqjax.errors import ConfigError, MissingExtra, nearest
+from seqjax.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
     from seqjax.comparison import Comparison, Outcome
@@ -173,8 +172,7 @@ def _check_files(arguments: Arguments) -> None:
     if arguments.plot is not None:
         if arguments.plot.suffix.lower() not in (".png", ".svg", ".pdf"):
             raise ConfigError(f"--plot: a file that ends in .png, .svg or .pdf is expected, got {arguments.plot}")
-        if importlib.util.find_spec("matplotlib") is None:
-            raise MissingExtra("--plot needs matplotlib, which is not installed; pip install 'seqjax[plots]'")
+        require_plots()
 
 
 class _Lines:

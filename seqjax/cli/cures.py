@@ -1,14 +1,13 @@
 """``seqjax cures``."""
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seqjax.cli.parser import Arguments, Parser, columns, size
+from seqjax.cli.parser import Arguments, Parser, columns, require_plots, size
 from seqjax.data import make_task
-from seqjax.errors import ConfigError, MissingExtra
+from seqjax.errors import ConfigError
 
 if TYPE_CHECKING:
     from seqjax.comparison import Cured, Cures
@@ -116,5 +115,5 @@ def _check_files(arguments: Arguments) -> None:
     for option, path in (("--json", arguments.json), ("--plot", arguments.plot)):
         if path is not None and not path.parent.is_dir():
             raise ConfigError(f"{option}: there is no directory {path.parent}; make it first")
-    if arguments.plot is not None and importlib.util.find_spec("matplotlib") is None:
-        raise MissingExtra("--plot needs matplotlib, which is not installed; pip install 'seqjax[plots]'")
+    if arguments.plot is not None:
+        require_plots()

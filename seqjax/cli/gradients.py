@@ -1,13 +1,12 @@
 """``seqjax gradients``."""
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
 
-from seqjax.cli.parser import Arguments, Parser, size, whole_number
+from seqjax.cli.parser import Arguments, Parser, require_plots, size, whole_number
 from seqjax.config import load_config, named_configs
-from seqjax.errors import ConfigError, MissingExtra
+from seqjax.errors import ConfigError
 
 _DESCRIPTION = """\
 Measure how gradients flow back through time in a model, on its own data: how fast they vanish or explode, layer by
@@ -73,5 +72,4 @@ def check_outputs(arguments: Arguments) -> None:
     if arguments.plot is not None:
         if arguments.plot.exists() and not arguments.plot.is_dir():
             raise ConfigError(f"--plot: {arguments.plot} is a file; give a folder for the pictures")
-        if importlib.util.find_spec("matplotlib") is None:
-            raise MissingExtra("--plot needs matplotlib, which is not installed; pip install 'seqjax[plots]'")
+        require_plots()

@@ -1,10 +1,11 @@
 """An argument parser whose errors are like all others: one line, with an example of what would be right."""
 
 import argparse
+import importlib.util
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from seqjax.errors import ConfigError
+from seqjax.errors import ConfigError, MissingExtra
 
 
 class Arguments(argparse.Namespace):
@@ -68,3 +69,9 @@ def columns(rows: Sequence[tuple[str, ...]], right: tuple[int, ...] = ()) -> str
         ]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
+
+
+def require_plots() -> None:
+    """What draws pictures is there, without importing it yet: said before the work, not after it."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise MissingExtra("--plot needs matplotlib, which is not installed; pip install 'seqjax[plots]'")
