@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from seqjax.config import (
-    ExperimentConfig,
+    LanguageModelExperiment,
     cell_fields,
     cell_names,
     config_from_dict,
@@ -39,7 +39,7 @@ class TestLoading:
     def test_what_is_not_given_keeps_its_default(self, tmp_path):
         config = load_config(write(tmp_path, "model:\n  hidden_size: 7\n"))
         expected = dataclasses.replace(
-            ExperimentConfig(), model=dataclasses.replace(ExperimentConfig().model, hidden_size=7)
+            LanguageModelExperiment(), model=dataclasses.replace(LanguageModelExperiment().model, hidden_size=7)
         )
         assert config == expected
 
@@ -107,8 +107,8 @@ class TestRoundTrip:
         assert load_config(write(tmp_path, text)) == config
 
     def test_yaml_is_complete(self):
-        assert set(yaml.safe_load(config_to_yaml(ExperimentConfig()))["train"]) == {
-            field.name for field in dataclasses.fields(ExperimentConfig().train)
+        assert set(yaml.safe_load(config_to_yaml(LanguageModelExperiment()))["train"]) == {
+            field.name for field in dataclasses.fields(LanguageModelExperiment().train)
         }
 
 
@@ -279,8 +279,7 @@ class TestFinding:
 
 class TestSchema:
     def test_every_key_is_described(self):
-        schema = json_schema()
-        parts = [schema, *schema["$defs"].values()]
+        parts = list(json_schema()["$defs"].values())
         undescribed = [
             key for part in parts for key, value in part["properties"].items() if not value.get("description")
         ]
@@ -288,7 +287,7 @@ class TestSchema:
         assert all(part["additionalProperties"] is False for part in parts)
 
     def test_cells_are_listed(self):
-        assert json_schema()["$defs"]["ModelConfig"]["properties"]["cell"]["enum"] == cell_names()
+        assert json_schema()["$defs"]["LanguageModelConfig"]["properties"]["cell"]["enum"] == cell_names()
 
 
 class TestCellsWithoutJax:

@@ -56,13 +56,13 @@ def _config(arguments: Arguments) -> None:
         return
     if arguments.config is None or "=" in arguments.config:
         raise ConfigError(f"which config? Give a YAML file, or a name: {', '.join(named_configs())}")
-    text = config_to_yaml(load_config(arguments.config, arguments.settings))
-    print(_described(text) if arguments.describe else text, end="")
+    config = load_config(arguments.config, arguments.settings)
+    text = config_to_yaml(config)
+    print(_described(text, json_schema(config.task)) if arguments.describe else text, end="")
 
 
-def _described(text: str) -> str:
+def _described(text: str, schema: dict[str, Any]) -> str:
     """The YAML of a config with what the schema says about a key after it."""
-    schema = json_schema()
     lines, path = text.splitlines(), list[str]()
     for number, line in enumerate(lines):
         match = re.fullmatch(r"((?:  )*)(\w+):(.*)", line)

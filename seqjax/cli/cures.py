@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seqjax.cli.parser import Arguments, Parser, columns, require_plots, size
+from seqjax.cli.parser import Arguments, Parser, columns, positive, require_plots, size
 from seqjax.data import make_task
 from seqjax.errors import ConfigError
 
@@ -20,6 +20,7 @@ measured alike: gradient flow before and after a short training, and what the tr
 _EXAMPLE = """\
 seqjax cures
 seqjax cures --task recall --kinds gating,clipping --json cures.json --plot cures.png
+seqjax cures --length 200 --kinds gating IRNN --steps 2000 --learning-rates 0.001 0.01
 seqjax cures --quick"""
 
 _TASKS = ("adding", "recall")
@@ -35,7 +36,16 @@ def add_commands(commands: Any) -> None:
     cures.add_argument(
         "--task", metavar="TASK", choices=_TASKS, default="adding", help="adding or recall (default: adding)"
     )
-    cures.add_argument("--kinds", metavar="KIND", nargs="+", help="which kinds of cures (default: all)")
+    cures.add_argument(
+        "--kinds", metavar="KIND", nargs="+", help="which kinds of cures, or single ones by name (default: all)"
+    )
+    cures.add_argument(
+        "--learning-rates",
+        metavar="RATE",
+        nargs="+",
+        type=positive,
+        help="the best one on validation data counts (default: three for each optimiser)",
+    )
     for option, text in (
         ("--length", "time steps of a sequence (default: 40)"),
         ("--steps", "updates (default: 400)"),
@@ -74,6 +84,7 @@ def _cures(arguments: Arguments) -> None:
         comparison.Settings(steps=chosen["steps"], seeds=chosen["seeds"], examples=500),
         units=chosen["units"],
         groups=groups,
+        rates=arguments.learning_rates and tuple(arguments.learning_rates),
         finished=_say,
     )
     print(text_of(found))
@@ -93,13 +104,14 @@ def text_of(found: "Cures") -> str:
 
     settings = found.settings
     seeds = "1 seed" if settings["seeds"] == 1 else f"{settings['seeds']} seeds"
+    rates = settings["learning_rates"]
+    tried = "three learning rates" if rates is None else f"learning rate {' or '.join(f'{rate:g}' for rate in rates)}"
     return "\n".join(
         [
             columns(cure_table(found), right=(3, 4, 6, 7)),
             "",
             f"{found.task}: {found.asks}; {found.time_steps} steps, {found.units} units, {settings['steps']} updates "
-            f"of {settings['batch_size']} sequences, {seeds}; the best of three learning rates on "
-            "validation data",
+            f"of {settings['batch_size']} sequences, {seeds}; {tried}, the best on validation data",
             "half-life: steps in which the norm of the gradient halves (-: it does not shrink); left: its norm at the "
             "largest lag over that at the first",
         ]

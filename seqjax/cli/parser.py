@@ -58,6 +58,13 @@ def nonnegative(text: str) -> float:
     return value
 
 
+def positive(text: str) -> float:
+    """An argument that is a number above 0."""
+    if (value := nonnegative(text)) == 0:
+        raise argparse.ArgumentTypeError(f"must be above 0 (got '{text}')")
+    return value
+
+
 def columns(rows: Sequence[tuple[str, ...]], right: tuple[int, ...] = ()) -> str:
     """Rows in aligned columns; those whose numbers are in ``right`` are aligned to the right."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]

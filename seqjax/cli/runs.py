@@ -1,12 +1,11 @@
 """``seqjax train``, ``eval`` and ``sample``."""
 
 import json
-import shlex
 import time
 from pathlib import Path
 from typing import Any
 
-from seqjax.cli.parser import Arguments, Parser, nonnegative, whole_number
+from seqjax.cli.parser import Arguments, Parser, columns, nonnegative, whole_number
 from seqjax.config import load_config, named_configs
 from seqjax.errors import ConfigError
 
@@ -39,9 +38,13 @@ def add_commands(commands: Any) -> None:
 
     evaluate: Parser = commands.add_parser(
         "eval",
-        help="measure a run on the held-out text",
-        description="Measure a run on the held-out text, and compare it with baselines that need no neural network.",
-        example="seqjax eval runs/first\nseqjax eval runs/first --checkpoint 500 --json",
+        help="measure a run on held-out data",
+        description="Measure a run on held-out data, and compare it with baselines that need no neural network.",
+        example="seqjax eval runs/first\nseqjax eval runs/first --checkpoint 500 --json\n"
+        "seqjax eval runs/names --part test",
+    )
+    evaluate.add_argument(
+        "--part", metavar="PART", help="of the data: validation or test (default: the one measured in training)"
     )
     evaluate.add_argument("--json", action="store_true", help="print JSON")
     evaluate.set_defaults(run=_evaluate)
@@ -91,7 +94,6 @@ def _train(arguments: Arguments) -> None:
         from seqjax.train import run
 
         run_dir = run(config, arguments.run_dir or _new_directory(config.name))
-    print(f"next: seqjax sample {shlex.quote(str(run_dir))} --length 1000 --seed 1")
     print(f"run directory: {run_dir}")
 
 
@@ -107,14 +109,15 @@ def _new_directory(name: str) -> Path:
 def _evaluate(arguments: Arguments) -> None:
     from seqjax.train import evaluate
 
-    result = evaluate(arguments.directory, step=arguments.checkpoint)
+    result = evaluate(arguments.directory, step=arguments.checkpoint, part=arguments.part)
     if arguments.json:
         print(json.dumps(result))
         return
-    rows = [(result["metric"], result["value"]), *result["baselines"].items()]
-    width = max(len(name) for name, _ in rows)
-    for number, (name, value) in enumerate(rows):
-        print(f"{name:{width}}  {value:.4f}  {'checkpoint ' + str(result['step']) if number == 0 else 'baseline'}")
+    others = {name: value for name, value in result["results"].items() if name != result["metric"]}
+    rows = [(result["metric"], result["value"], f"checkpoint {result['step']}")]
+    rows += [(name, value, "") for name, value in others.items()]
+    rows += [(name, value, "baseline") for name, value in result["baselines"].items()]
+    print(columns([(name, f"{value:.4f}", what) for name, value, what in rows], right=(1,)))
 
 
 def _sample(arguments: Arguments) -> None:

@@ -16,9 +16,13 @@ from seqjax.config.load import parse_overrides as parse_overrides
 from seqjax.config.own_cells import cells_of as cells_of
 from seqjax.config.own_cells import is_path as is_path
 from seqjax.config.schema import ExperimentConfig as ExperimentConfig
-from seqjax.config.schema import ModelConfig as ModelConfig
-from seqjax.config.schema import SampleConfig as SampleConfig
+from seqjax.config.schema import LayersConfig as LayersConfig
 from seqjax.config.schema import TrainConfig as TrainConfig
+from seqjax.config.tasks import EXPERIMENTS as EXPERIMENTS
+from seqjax.config.tasks.classification import ClassificationExperiment as ClassificationExperiment
+from seqjax.config.tasks.language_model import LanguageModelConfig as LanguageModelConfig
+from seqjax.config.tasks.language_model import LanguageModelExperiment as LanguageModelExperiment
+from seqjax.config.tasks.language_model import SampleConfig as SampleConfig
 from seqjax.config.transforms import apply_transforms as apply_transforms
 from seqjax.config.transforms import check_transforms as check_transforms
 from seqjax.config.transforms import transform_names as transform_names

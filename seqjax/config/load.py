@@ -3,8 +3,9 @@
 import dataclasses
 import functools
 import json
+import operator
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from seqjax.config.cells import cell_names, check_cell
 from seqjax.config.messages import key_descriptions, nested_schema, validation_messages
-from seqjax.config.schema import ExperimentConfig
+from seqjax.config.schema import ExperimentConfig, LayersConfig
+from seqjax.config.tasks import DEFAULT_TASK, EXPERIMENTS
 from seqjax.config.transforms import check_transforms
 from seqjax.errors import ConfigError, nearest, shown
 
@@ -32,10 +34,8 @@ def load_config(path_or_name: str | Path, overrides: Sequence[str] = ()) -> Expe
     Raises:
         ConfigError: with every mistake at once, one line each.
     """
-    path = find_config(path_or_name)
-    values = config_to_dict(ExperimentConfig())
-    for layer in (_read(path), parse_overrides(overrides)):
-        values = _merged(values, layer)
+    given = _merged(_read(find_config(path_or_name)), parse_overrides(overrides))
+    values = _merged(config_to_dict(_schema_of(given)()), given)
     try:
         container = OmegaConf.to_container(OmegaConf.create(values), resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as error:
@@ -52,18 +52,21 @@ def config_from_dict(values: Mapping[str, Any]) -> ExperimentConfig:
     Raises:
         ConfigError: with every mistake at once, one line each.
     """
+    schema = _schema_of(values)
     messages, config = [], None
     try:
         # By way of JSON, pydantic's strict mode takes a whole number for a float, yet refuses `true` for a number.
-        config = _adapter().validate_json(json.dumps(values, default=repr))
+        config = _adapter(schema).validate_json(json.dumps(values, default=repr))
     except ValidationError as error:
-        messages = validation_messages(error, ExperimentConfig)
-    model = values.get("model", {})
-    if isinstance(model, Mapping):
-        name, options = model.get("cell", ExperimentConfig().model.cell), model.get("cell_options", {})
-        if isinstance(name, str):
-            messages += check_cell(name, options if isinstance(options, Mapping) else {})
-        messages += check_transforms(model.get("cell_transforms", []))
+        messages = validation_messages(error, schema)
+    filled = _merged(config_to_dict(schema()), values)
+    for at, layers in _with_cells(filled["model"], "model"):
+        options = layers.get("cell_options", {})
+        if isinstance(layers["cell"], str):
+            messages += check_cell(
+                layers["cell"], options if isinstance(options, Mapping) else {}, f"{at}.cell", f"{at}.cell_options."
+            )
+        messages += check_transforms(layers.get("cell_transforms", []), f"{at}.cell_transforms")
     if messages:
         raise ConfigError("\n".join(messages))
     assert config is not None
@@ -72,7 +75,9 @@ def config_from_dict(values: Mapping[str, Any]) -> ExperimentConfig:
 
 def config_to_dict(config: ExperimentConfig) -> dict[str, Any]:
     """Nested plain values."""
-    return dataclasses.asdict(config)
+    values = dataclasses.asdict(config)
+    # Fields that one task has are listed after those that all have.
+    return {**values, "schema_version": values.pop("schema_version")}
 
 
 def config_to_yaml(config: ExperimentConfig) -> str:
@@ -80,16 +85,31 @@ def config_to_yaml(config: ExperimentConfig) -> str:
     return OmegaConf.to_yaml(OmegaConf.create(_escaped(config_to_dict(config))))
 
 
-def json_schema() -> dict[str, Any]:
-    """The JSON schema of a config, for editors that complete and check YAML."""
-    schema = _adapter().json_schema()
-    for part, described in ((schema, ExperimentConfig), *((schema["$defs"][c.__name__], c) for c in _sections())):
-        part["description"] = (described.__doc__ or "").partition("\n")[0]
-        for key, text in key_descriptions(described).items():
+def json_schema(task: str | None = None) -> dict[str, Any]:
+    """The JSON schema of a config, for editors that complete and check YAML.
+
+    Args:
+        task: that of the configs; if not given, the schema takes those of any task.
+    """
+    if task is None:
+        schema = TypeAdapter(functools.reduce(operator.or_, EXPERIMENTS.values())).json_schema()
+        chosen = list(EXPERIMENTS.values())
+    else:
+        schema = _adapter(EXPERIMENTS[task]).json_schema()
+        chosen = [EXPERIMENTS[task]]
+        schema.setdefault("$defs", {})
+    described = {section.__name__: section for experiment in chosen for section in _sections(experiment)}
+    parts = {name: (schema["$defs"][name], section) for name, section in described.items()}
+    for experiment in chosen:
+        part = schema if task is not None else schema["$defs"][experiment.__name__]
+        parts[experiment.__name__] = (part, experiment)
+        part["properties"]["model"].pop("default", None)
+    for part, section in parts.values():
+        part["description"] = (section.__doc__ or "").partition("\n")[0]
+        for key, text in key_descriptions(section).items():
             part["properties"][key]["description"] = text
-    schema["properties"]["model"].pop("default", None)
-    cell = schema["$defs"]["ModelConfig"]["properties"]["cell"]
-    cell["enum"] = cell_names()
+        if issubclass(section, LayersConfig):
+            part["properties"]["cell"]["enum"] = cell_names()
     return schema
 
 
@@ -182,11 +202,27 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 @functools.cache
-def _adapter() -> TypeAdapter[ExperimentConfig]:
-    return TypeAdapter(ExperimentConfig)
+def _adapter(schema: type[ExperimentConfig]) -> TypeAdapter[ExperimentConfig]:
+    return TypeAdapter(schema)
 
 
-def _sections(schema: type = ExperimentConfig) -> list[type]:
+def _schema_of(values: Mapping[str, Any]) -> type[ExperimentConfig]:
+    task = values.get("task", DEFAULT_TASK)
+    if task not in EXPERIMENTS:
+        raise ConfigError(f"task - no task of this name; {nearest(str(task), list(EXPERIMENTS))} (got {shown(task)})")
+    return EXPERIMENTS[task]
+
+
+def _with_cells(values: Any, at: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every mapping of a model that names a cell, and where it stands."""
+    if isinstance(values, Mapping):
+        if "cell" in values:
+            yield at, values
+        for key, value in values.items():
+            yield from _with_cells(value, f"{at}.{key}")
+
+
+def _sections(schema: type) -> list[type]:
     inside = [nested_schema(hint) for hint in typing.get_type_hints(schema).values()]
     return [part for section in inside if section is not None for part in (section, *_sections(section))]
 

@@ -47,11 +47,14 @@ def validation_messages(error: ValidationError, schema: Any) -> list[str]:
 
 
 def key_descriptions(schema: Any) -> dict[str, str]:
-    """What the docstring of a schema says about each of its keys, from its ``Attributes:`` section."""
-    section = (schema.__doc__ or "").partition("Attributes:\n")[2].replace("``", "`")
+    """What the docstrings of a schema and its bases say about each key, from their ``Attributes:`` sections."""
     names = "|".join(field.name for field in dataclasses.fields(schema))
-    parts = re.split(rf"^\s*({names}): ", section, flags=re.MULTILINE)[1:]
-    return {name: " ".join(text.split()) for name, text in zip(parts[::2], parts[1::2])}
+    described: dict[str, str] = {}
+    for kind in reversed(schema.__mro__):
+        section = (kind.__doc__ or "").partition("Attributes:\n")[2].replace("``", "`")
+        parts = re.split(rf"^\s*({names}): ", section, flags=re.MULTILINE)[1:]
+        described |= {name: " ".join(text.split()) for name, text in zip(parts[::2], parts[1::2])}
+    return described
 
 
 def nested_schema(hint: Any) -> Any:

@@ -1,18 +1,17 @@
-"""The experiment schema: composes the schemas that stand beside the things they configure. Imports no JAX."""
+"""What the schemas of all experiments share; those of each kind stand in :mod:`seqjax.config.tasks`. Imports no JAX."""
 
 import dataclasses
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from seqjax.data import TextConfig
 from seqjax.errors import ConfigError
 from seqjax.optim import OptimizerConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ModelConfig:
-    """A recurrent language model: embedding, stacked recurrent layers, a linear head.
+class LayersConfig:
+    """Recurrent layers on top of each other.
 
     Attributes:
         cell: a cell's name, as ``seqjax cells`` lists them.
@@ -21,7 +20,6 @@ class ModelConfig:
             transform, as ``seqjax transforms`` lists them, and its options, as in ``[{name: zoneout, hidden: 0.05}]``.
         hidden_size: hidden units of every layer.
         num_layers: recurrent layers on top of each other.
-        embedding_size: features of a symbol's embedding; one-hot if not given.
         dropout: share of outputs dropped after every layer in training.
         residual: add each layer's input to its output where the sizes agree.
         normalization: normalise the outputs of every layer.
@@ -32,7 +30,6 @@ class ModelConfig:
     cell_transforms: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     hidden_size: Annotated[int, Field(gt=0)] = 256
     num_layers: Annotated[int, Field(gt=0)] = 1
-    embedding_size: Annotated[int, Field(gt=0)] | None = None
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     residual: bool = False
     normalization: Literal["layer", "rms"] | None = None
@@ -44,12 +41,13 @@ class TrainConfig:
 
     Attributes:
         steps: number of updates.
-        eval_every: updates between two evaluations on the held-out text; the last step is always evaluated.
+        eval_every: updates between two evaluations on held-out data; the last step is always evaluated.
         checkpoint_every: updates between two checkpoints; the last step is always saved.
         keep_checkpoints: how many checkpoints are kept.
         log_every: updates between two rows of the metrics file.
+        select: which parameters count in the end: the ``last``, or those that were ``best`` in an evaluation.
         gradient_flow_every: updates between two measurements of how far back gradients reach, which are written into
-            the metrics file; 0 for none. The training stays the same to the bit.
+            the metrics file; 0 for none. The training stays the same to the bit. Language models only.
         mode: how time runs, as for ``seqjax.scan``.
         checkpoint_time: recomputation over time, as ``checkpoint`` of ``seqjax.scan``.
         devices: the batch is split over so many; on a CPU of several cores 2 or more can be faster.
@@ -62,6 +60,7 @@ class TrainConfig:
     checkpoint_every: Annotated[int, Field(gt=0)] = 500
     keep_checkpoints: Annotated[int, Field(gt=0)] = 2
     log_every: Annotated[int, Field(gt=0)] = 10
+    select: Literal["last", "best"] = "last"
     gradient_flow_every: Annotated[int, Field(ge=0)] = 0
     mode: Literal["auto", "lax"] = "auto"
     checkpoint_time: Literal["sqrt"] | Annotated[int, Field(gt=0)] | None = None
@@ -71,45 +70,30 @@ class TrainConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SampleConfig:
-    """The sample that ends a training run.
-
-    Attributes:
-        prompt: what the sample continues.
-        length: number of symbols.
-        temperature: 0 takes the most probable symbol, 1 samples from the model as it is.
-    """
-
-    prompt: str = "The "
-    length: Annotated[int, Field(ge=0)] = 400
-    temperature: Annotated[float, Field(ge=0)] = 0.7
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class ExperimentConfig:
-    """One runnable experiment.
+    """One runnable experiment; each task has a schema of its own that says what data and model are.
 
     Attributes:
+        task: what is learnt from the data.
         name: what the run directory is called; letters, digits, ``_``, ``.`` and ``-``.
-        seed: of parameters, dropout, data order and the final sample.
-        data: the text.
+        seed: of parameters, dropout, data order and samples.
+        data: what is learnt from.
         model: the model.
         optimizer: the Optax chain.
         train: the training loop.
-        sample: the sample at the end.
         schema_version: of the schema that a stored config was written for.
     """
 
     # pydantic hands this on to the dataclasses inside: nothing is guessed, and nothing unknown is let through.
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
+    task: str = ""
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")] = "experiment"
     seed: Annotated[int, Field(ge=0)] = 0
-    data: TextConfig = dataclasses.field(default_factory=TextConfig)
-    model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+    data: Any = None
+    model: Any = None
     optimizer: OptimizerConfig = dataclasses.field(default_factory=OptimizerConfig)
     train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
-    sample: SampleConfig = dataclasses.field(default_factory=SampleConfig)
     schema_version: Literal[1] = 1
 
     def __post_init__(self) -> None:
@@ -119,8 +103,5 @@ class ExperimentConfig:
                 f"data.batch_size={batch_size} cannot be split over train.devices={devices}; make it a multiple of "
                 f"{devices}, such as {-(-batch_size // devices) * devices}, or change train.devices"
             )
-        if self.train.gradient_flow_every and self.data.length < 2:
-            raise ConfigError(
-                "train.gradient_flow_every - gradients through time need a data.length of at least 2 "
-                f"(got {self.data.length})"
-            )
+        if self.train.gradient_flow_every and self.task != "language_model":
+            raise ConfigError("train.gradient_flow_every - is measured for language models; set it to 0")

@@ -3,6 +3,7 @@
 from seqjax.data.baselines import baselines as baselines
 from seqjax.data.baselines import ngram_bits as ngram_bits
 from seqjax.data.baselines import unigram_bits as unigram_bits
+from seqjax.data.config import SequencesConfig as SequencesConfig
 from seqjax.data.config import TextConfig as TextConfig
 from seqjax.data.corpora import Corpus as Corpus
 from seqjax.data.corpora import load_corpus as load_corpus

@@ -1,7 +1,7 @@
-"""The schema of a text data set."""
+"""The schemas of data sets."""
 
 import dataclasses
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -25,4 +25,30 @@ class TextConfig:
     batch_size: Annotated[int, Field(gt=0)] = 32
     length: Annotated[int, Field(gt=0)] = 128
     heldout_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    root: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SequencesConfig:
+    """Sequences with targets, and how they are put into batches.
+
+    Attributes:
+        source: a data set that ``seqjax data`` lists.
+        options: further arguments of the source, such as ``{split: length}``.
+        batch_size: sequences of a batch.
+        shapes: at most so many lengths that sequences are padded to, each of which is compiled once; more of them waste
+            less.
+        maximum_length: of inputs and targets; no limit if not given.
+        longer: ``refuse`` sequences over the maximum, or ``truncate`` and count them.
+        minimum_count: tokens that are rarer in the training part are unknown.
+        root: the data root; the environment variable ``SEQJAX_DATA`` if not given.
+    """
+
+    source: str = "reversal"
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    batch_size: Annotated[int, Field(gt=0)] = 32
+    shapes: Annotated[int, Field(gt=0)] = 4
+    maximum_length: Annotated[int, Field(gt=0)] | None = None
+    longer: Literal["refuse", "truncate"] = "refuse"
+    minimum_count: Annotated[int, Field(gt=0)] = 1
     root: str | None = None

@@ -1,10 +1,10 @@
-"""The loss curve as a picture."""
+"""The curves of a run as a picture."""
 
 import io
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from seqjax.train.files import write_atomically
 
@@ -12,19 +12,38 @@ _TRAIN, _HELDOUT, _BASELINE = "#0072B2", "#D55E00", "#555555"  # Okabe and Ito's
 _DASHES = ("--", "-.", ":")
 
 
-def draw_loss_curve(
-    directory: Path, rows: Sequence[Mapping[str, Any]], baselines: Mapping[str, float], *, name: str, unit: str
-) -> list[Path]:
-    """Draw bits per symbol over the symbols read, with the baselines, as ``loss_curve.png`` and ``.svg``.
+class Curves(NamedTuple):
+    """What is drawn of a run.
+
+    Attributes:
+        unit: what is counted, such as ``character``.
+        training: the column of the training loss.
+        heldout: the column of the same loss on held-out data.
+        metric: the column of what counts; where it is not ``heldout`` it has a panel of its own.
+        loss_label: of the axis of losses.
+        metric_label: of the axis of what counts.
+        baselines: of what counts.
+    """
+
+    unit: str
+    training: str
+    heldout: str
+    metric: str
+    loss_label: str
+    metric_label: str
+    baselines: Mapping[str, float]
+
+
+def draw_curves(directory: Path, rows: Sequence[Mapping[str, Any]], curves: Curves, *, name: str) -> list[Path]:
+    """Draw a run over what it read, as ``loss_curve.png`` and ``.svg``.
 
     Nothing is drawn where matplotlib is not installed, or where there is nothing to see yet.
 
     Args:
         directory: where the pictures go.
         rows: those of the metrics file.
-        baselines: their names and bits per symbol.
+        curves: what is drawn.
         name: of the run.
-        unit: of a symbol: ``character`` or ``byte``.
     """
     if not rows:
         return []
@@ -32,27 +51,37 @@ def draw_loss_curve(
         import matplotlib
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
-        from matplotlib.ticker import EngFormatter
     except ImportError:
         return []
-    bits, heldout_bits = f"bits_per_{unit}", f"heldout_bits_per_{unit}"
-    figure = Figure(figsize=(8, 4.8), layout="constrained")
+    together = curves.heldout == curves.metric
+    figure = Figure(figsize=(8 if together else 10, 4.8), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    trained = [(row["tokens"], row[bits]) for row in rows if row.get(bits) is not None]
-    evaluated = [(row["tokens"], row[heldout_bits]) for row in rows if heldout_bits in row]
-    axes.plot(*zip(*trained), color=_TRAIN, linewidth=1.2, label="training text")
-    axes.plot(*zip(*evaluated), color=_HELDOUT, linewidth=2, marker="o", markersize=5, label="held-out text")
-    values = [value for _, value in trained + evaluated] + list(baselines.values())
-    # The first updates fall from so high that they would leave no room for the rest.
-    top = min(max(values), 1.35 * max(baselines.values()))
-    bottom = max(0.0, min(values) - 0.06 * (top - min(values)))
-    axes.set_ylim(bottom, top)
+    panels = figure.subplots(1, 1 if together else 2, squeeze=False)[0]
+    trained, heldout, evaluated = (
+        [(row["tokens"], row[column]) for row in rows if row.get(column) is not None]
+        for column in (curves.training, curves.heldout, curves.metric)
+    )
+    _plot(panels[0], trained, color=_TRAIN, linewidth=1.2, label="training")
+    _plot(panels[0], heldout, color=_HELDOUT, linewidth=2, marker="o", markersize=5, label="held out")
+    panels[0].set_ylabel(curves.loss_label)
+    panels[0].legend(frameon=False, loc="upper right")
+    if not together:
+        _plot(panels[1], evaluated, color=_HELDOUT, linewidth=2, marker="o", markersize=5)
+        panels[1].set_ylabel(curves.metric_label)
+    baselines = curves.baselines
+    values = [value for _, value in (trained + evaluated if together else evaluated)] + list(baselines.values())
+    if together and baselines:
+        # The first updates fall from so high that they would leave no room for the rest.
+        top = min(max(values), 1.35 * max(baselines.values()))
+        panels[-1].set_ylim(max(0.0, min(values) - 0.06 * (top - min(values))), top)
+    elif not together:
+        _leave_room(panels[0], [value for _, value in trained + heldout])
+    bottom, top = panels[-1].get_ylim()
     for (label, value), height, dashes in zip(
         baselines.items(), _apart(list(baselines.values()), 0.05 * (top - bottom)), _DASHES * len(baselines)
     ):
-        axes.axhline(value, color=_BASELINE, linestyle=dashes, linewidth=1)
-        axes.annotate(
+        panels[-1].axhline(value, color=_BASELINE, linestyle=dashes, linewidth=1)
+        panels[-1].annotate(
             f"{label} {value:.2f}",
             (1.01, height),
             xycoords=("axes fraction", "data"),
@@ -61,14 +90,9 @@ def draw_loss_curve(
             annotation_clip=False,
         )
     if evaluated:
-        axes.set_title(f"{name}: {evaluated[-1][1]:.3f} bits per {unit} on held-out text", loc="left")
-    axes.set_xlabel(f"{unit}s read")
-    axes.set_ylabel(f"bits per {unit}")
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    axes.set_xlim(left=0)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", alpha=0.25)
-    axes.legend(frameon=False, loc="upper right")
+        panels[0].set_title(f"{name}: {evaluated[-1][1]:.3f} {curves.metric_label} on held-out data", loc="left")
+    for panel in panels:
+        _dress(panel, f"{curves.unit}s read")
     paths = [directory / "loss_curve.png", directory / "loss_curve.svg"]
     # The same curve gives the same file.
     with matplotlib.rc_context({"svg.hashsalt": "seqjax"}):
@@ -77,6 +101,28 @@ def draw_loss_curve(
             figure.savefig(content, format=path.suffix[1:], dpi=150, metadata=metadata)
             write_atomically(path, content.getvalue())
     return paths
+
+
+def _plot(axes: Any, points: Sequence[tuple[float, float]], **style: Any) -> None:
+    if points:
+        axes.plot(*zip(*points), **style)
+
+
+def _leave_room(axes: Any, values: Sequence[float]) -> None:
+    """A scale on which the end can be read where the beginning is far above it."""
+    finite = [value for value in values if value > 0]
+    if finite and max(finite) > 20 * min(finite):
+        axes.set_yscale("log")
+
+
+def _dress(axes: Any, label: str) -> None:
+    from matplotlib.ticker import EngFormatter
+
+    axes.set_xlabel(label)
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.set_xlim(left=0)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", alpha=0.25)
 
 
 def _apart(values: list[float], gap: float) -> list[float]:

@@ -1,105 +1,153 @@
-"""What a configuration and its text define, before anything is trained."""
+"""What a configuration and its data define, before anything is trained."""
 
-import dataclasses
-import functools
-import zlib
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
 
-import jax
-import numpy as np
 from flax import nnx
 
-from seqjax import data
-from seqjax.config import ExperimentConfig, SampleConfig, apply_transforms, build_cell
-from seqjax.data import ContiguousStreams, Corpus, EvaluationBatch, Vocabulary
-from seqjax.errors import ConfigError, DataError
-from seqjax.losses import bits_per_symbol
-from seqjax.nn import LanguageModel, generate
+from seqjax.cells import Cell
+from seqjax.config import ExperimentConfig, LayersConfig, apply_transforms, build_cell
+from seqjax.errors import ConfigError
 from seqjax.optim import optimizer
-from seqjax.train.learner import Learner, TrainState
+from seqjax.train.curves import Curves
+from seqjax.train.learner import Learner, Objective, TrainState
+
+AtBatch = Callable[[int, int], None]
+"""Called before each batch of an evaluation with its number and how many there are, and once with both equal."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Experiment:
-    """A text, its symbols and batches, and the compiled functions of the model.
+class Batch(NamedTuple):
+    """What one update reads.
+
+    Attributes:
+        arrays: a tree of arrays, each with the batch axis first, as the objective reads it.
+        units: how many of the experiment's units there are in it.
+        fresh: the carry of the batch before must not be used.
+    """
+
+    arrays: Any
+    units: int
+    fresh: bool = False
+
+
+class Experiment(ABC):
+    """Data, batches, and the compiled functions of the model; each task is a subclass.
 
     Attributes:
         config: the configuration.
-        corpus: the text.
-        vocabulary: its symbols.
-        streams: the batches to train on.
-        heldout: the batches to evaluate on.
         learner: the compiled functions.
+        parts: what can be measured; the first is, in training.
+        next_command: what to do with a finished run, whose directory stands in the braces.
+        higher_is_better: whether more of the metric is better.
     """
 
-    config: ExperimentConfig
-    corpus: Corpus
-    vocabulary: Vocabulary
-    streams: ContiguousStreams
-    heldout: list[EvaluationBatch]
+    config: Any
     learner: Learner
+    parts: ClassVar[tuple[str, ...]] = ("validation", "test")
+    next_command: ClassVar[str] = "seqjax decode {} --input FILE"
+    higher_is_better: ClassVar[bool] = False
 
     @property
+    @abstractmethod
     def unit(self) -> str:
-        """What a symbol is: ``character`` or ``byte``."""
-        return self.vocabulary.kind
+        """What is counted of what an update reads: ``character``, ``token``, ``frame``."""
 
     @property
+    @abstractmethod
     def metric(self) -> str:
-        """The name of what is measured on the held-out text."""
-        return f"heldout_bits_per_{self.unit}"
+        """The name of what counts in an evaluation."""
 
     @property
-    def batch_tokens(self) -> int:
-        """Symbols that one update reads."""
-        return self.config.data.batch_size * self.config.data.length
+    @abstractmethod
+    def baselines(self) -> Mapping[str, float]:
+        """The metric of what needs no neural network, by name."""
 
-    def text_checksum(self) -> int:
-        """Of both parts of the text: a run goes on with the text it began with."""
-        return zlib.crc32(self.corpus.heldout.encode(), zlib.crc32(self.corpus.train.encode()))
+    @property
+    @abstractmethod
+    def batches_per_epoch(self) -> int:
+        """Updates in one pass over the training data."""
 
-    @functools.cached_property
-    def baselines(self) -> dict[str, float]:
-        """Bits per symbol that need no neural network, on the same split."""
-        parts = (self.corpus.train, self.corpus.heldout)
-        return data.baselines(*(part.encode() for part in parts)) if self.unit == "byte" else data.baselines(*parts)
+    @abstractmethod
+    def batch(self, step: int) -> Batch:
+        """What update ``step`` reads: a pure function of the configuration and ``step``."""
+
+    @abstractmethod
+    def evaluate(self, state: TrainState, at_batch: AtBatch, part: str | None = None) -> dict[str, float]:
+        """Measure on held-out data.
+
+        Args:
+            state: the parameters.
+            at_batch: is told how far it has come.
+            part: one of :attr:`parts`; the first if not given.
+
+        Returns:
+            What was measured, by name: that of the part and of the measure.
+        """
+
+    @abstractmethod
+    def checksum(self) -> int:
+        """Of the data: a run goes on with the data it began with."""
+
+    @abstractmethod
+    def symbols(self) -> dict[str, Any]:
+        """What a trained model needs to read its inputs and to say its outputs, as JSON values."""
+
+    @abstractmethod
+    def description(self) -> list[str]:
+        """Lines on the data and the baselines for the person who starts a run."""
+
+    def check_ending(self) -> None:
+        """Raise before the training what would come to light at its end only."""
+        return
+
+    @abstractmethod
+    def finish(self, state: TrainState, run_directory: Path) -> tuple[dict[str, Any], str]:
+        """Write what a finished run leaves besides curve and summary: entries for the summary, and a text to show."""
+
+    def training_columns(self, loss: float | None) -> dict[str, float | None]:
+        """The mean training loss, as it stands in a row of the metrics file."""
+        return {"loss": loss}
+
+    def curves(self) -> Curves:
+        """What is drawn of a run."""
+        label = self.metric.removeprefix("validation_").replace("_", " ")
+        return Curves(self.unit, "loss", "validation_loss", self.metric, "loss", label, self.baselines)
+
+    def row_text(self, row: Mapping[str, Any]) -> str:
+        """The text that stands for a row of the metrics file."""
+        parts = [] if row["loss"] is None else [f"loss {row['loss']:.4f}"]
+        if self.metric in row:
+            parts.append(f"{self.metric.replace('_', ' ')} {row[self.metric]:.4f}")
+        return "  ".join(parts)
+
+    def result_text(self, value: float) -> str:
+        """The metric of a finished run in words."""
+        return f"{self.metric.replace('_', ' ')}: {value:.4f}"
 
 
-def build(config: ExperimentConfig, vocabulary: Vocabulary | None = None) -> Experiment:
-    """Load the text and build the model.
+def build_learner(config: ExperimentConfig, model: Callable[[nnx.Rngs], nnx.Module], objective: Objective) -> Learner:
+    """The compiled functions of a configuration's model.
 
     Args:
         config: the configuration.
-        vocabulary: that of a run which has begun; the text's own if not given.
+        model: makes the module from its random streams ``params`` and ``dropout``.
+        objective: what it is trained for.
 
     Raises:
         ConfigError: if the cell's options have values that it refuses.
-        DataError: if the text is missing, damaged, or has characters that the vocabulary does not have.
     """
-    corpus = data.load_corpus(config.data)
-    vocabulary = data.vocabulary_for(config.data, corpus) if vocabulary is None else vocabulary
+    import jax
+
+    parameter_key, dropout_key = jax.random.split(jax.random.key(config.seed))
     try:
-        train, heldout = vocabulary.encode(corpus.train), vocabulary.encode(corpus.heldout)
-    except DataError as error:
-        raise DataError(f"the text {corpus.name} is not the one that the run was trained on: {error}") from None
-    return Experiment(
-        config=config,
-        corpus=corpus,
-        vocabulary=vocabulary,
-        streams=ContiguousStreams(train, config.data.batch_size, config.data.length, config.seed),
-        heldout=data.evaluation_batches(heldout, config.data.batch_size, config.data.length),
-        learner=build_learner(config, vocabulary.size),
-    )
-
-
-def build_learner(config: ExperimentConfig, vocabulary_size: int) -> Learner:
-    """Build the model and its compiled functions, which need no text.
-
-    Raises:
-        ConfigError: if the cell's options have values that it refuses.
-    """
+        module = model(nnx.Rngs(params=parameter_key, dropout=dropout_key))
+    except ConfigError as error:
+        raise ConfigError(f"model - {error}") from error
     return Learner(
-        _model(config, vocabulary_size),
+        module,
+        objective,
         optimizer(config.optimizer, config.train.steps),
         batch_size=config.data.batch_size,
         allowed_failures=config.optimizer.skip_nonfinite,
@@ -107,68 +155,18 @@ def build_learner(config: ExperimentConfig, vocabulary_size: int) -> Learner:
     )
 
 
-def encode_prompt(vocabulary: Vocabulary, prompt: str) -> np.ndarray:
-    """A prompt's symbols.
+def cell_maker(layers: LayersConfig) -> Callable[..., Cell]:
+    """Makes the cells of a configuration from ``input_size`` and ``hidden_size``.
 
     Raises:
-        DataError: if it is empty, or has a character that the vocabulary does not have.
+        ConfigError: if the cell's options have values that it refuses, when it is made.
     """
-    if not prompt:
-        raise DataError("the prompt is empty; give at least one character to go on from, such as a line's end")
-    try:
-        return vocabulary.encode(prompt)
-    except DataError as error:
-        raise DataError(f"the prompt {prompt!r} cannot be read by the model: {error}") from None
 
+    def make(**sizes: int) -> Cell:
+        try:
+            cell = build_cell(layers.cell, {**sizes, **layers.cell_options})
+            return apply_transforms(cell, layers.cell_transforms, "cell_transforms")
+        except ConfigError as error:
+            raise ConfigError(f"{error}; see `seqjax cells {layers.cell}`") from error
 
-def heldout_bits(experiment: Experiment, state: TrainState, at_batch: Callable[[int, int], None]) -> float:
-    """Bits per symbol on the held-out text.
-
-    Args:
-        experiment: the text and the model.
-        state: the parameters.
-        at_batch: called before each batch with its number and how many there are, and once with both equal at the end.
-    """
-    learner, batches = experiment.learner, experiment.heldout
-    carry, sums = None, []
-    for number, batch in enumerate(batches):
-        at_batch(number, len(batches))
-        if carry is None or batch.fresh:
-            carry = learner.initial_carry(state.parameters)
-        carry, nats = learner.evaluate(state, carry, batch.inputs, batch.targets, batch.mask)
-        sums.append(nats)
-    # Summed on the host in double precision, and fetched once.
-    total = sum(float(nats) for nats in jax.device_get(sums))
-    at_batch(len(batches), len(batches))
-    return bits_per_symbol(total / sum(int(batch.mask.sum()) for batch in batches))
-
-
-def sample_text(model: LanguageModel, vocabulary: Vocabulary, wanted: SampleConfig, seed: int) -> str:
-    """The prompt and what the model goes on with."""
-    prompt = encode_prompt(vocabulary, wanted.prompt)
-    drawn = generate(model, prompt, wanted.length, jax.random.key(seed), wanted.temperature)
-    return vocabulary.decode(np.concatenate([prompt, np.asarray(drawn.tokens)]))
-
-
-def _model(config: ExperimentConfig, vocabulary_size: int) -> LanguageModel:
-    model = config.model
-    cell = lambda **sizes: apply_transforms(
-        build_cell(model.cell, {**sizes, **model.cell_options}), model.cell_transforms, "cell_transforms"
-    )
-    parameter_key, dropout_key = jax.random.split(jax.random.key(config.seed))
-    try:
-        return LanguageModel(
-            vocabulary_size,
-            cell,
-            hidden_size=model.hidden_size,
-            num_layers=model.num_layers,
-            embedding_size=model.embedding_size,
-            dropout=model.dropout,
-            residual=model.residual,
-            normalization=model.normalization,
-            rngs=nnx.Rngs(params=parameter_key, dropout=dropout_key),
-            mode=config.train.mode,
-            checkpoint=config.train.checkpoint_time,
-        )
-    except ConfigError as error:
-        raise ConfigError(f"model - {error}; see `seqjax cells {model.cell}`") from error
+    return make

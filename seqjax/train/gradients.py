@@ -66,6 +66,7 @@ class GradientReport:
         layers: one entry a recurrent layer.
         truncation: of the gradient of the recurrent layers' parameters, in chunks, as the training cuts it; ``None``
             where those have no gradient, as in a reservoir.
+        model: what was measured, to be read further.
     """
 
     name: str
@@ -75,6 +76,7 @@ class GradientReport:
     flow: GradientFlow
     layers: tuple[LayerGradients, ...]
     truncation: Truncation | None
+    model: LanguageModel
 
     def __str__(self) -> str:
         where = f"at step {self.step:,}" if self.step else "at its initial parameters"
@@ -227,6 +229,7 @@ def report(
         flow=flow,
         layers=tuple(layers),
         truncation=cut,
+        model=model,
     )
 
 

@@ -1,6 +1,7 @@
-"""A language model and its optimiser as pure, compiled functions of one state."""
+"""A module, its objective and its optimiser as pure, compiled functions of one state."""
 
 import functools
+from abc import ABC, abstractmethod
 from typing import Any, NamedTuple, cast
 
 import jax
@@ -10,18 +11,39 @@ import optax
 from flax import nnx
 from jax.sharding import NamedSharding, PartitionSpec
 
-from seqjax.losses import cross_entropy, mean_cross_entropy
-from seqjax.nn import LanguageModel
 from seqjax.nn.functions import by_name, dotted_name, like_named
 from seqjax.parallel import batch_mesh, replicate, split_batch
+
+
+class Objective(ABC):
+    """What a module is trained and measured for: pure functions of the module and a batch.
+
+    A batch is a tree of arrays, each with the batch axis first. A module that reads on from batch to batch hands on a
+    carry; the others have none.
+    """
+
+    def initial_carry(self, model: Any, batch_size: int) -> Any:
+        """The carry before the first batch; a tree whose arrays have the batch axis first."""
+        return ()
+
+    @abstractmethod
+    def loss(self, model: Any, carry: Any, batch: Any, step: jax.Array) -> tuple[Any, jax.Array, jax.Array | int]:
+        """The next carry, the sum of the batch's losses, and of how many; their quotient is what falls in training.
+
+        ``step`` is the number of updates before.
+        """
+
+    @abstractmethod
+    def evaluate(self, model: Any, carry: Any, batch: Any) -> tuple[Any, Any]:
+        """The next carry, and a tree of arrays to be measured on the host."""
 
 
 class Totals(NamedTuple):
     """Sums since the last row of the metrics file; only updates from finite gradients count."""
 
     loss: jax.Array
-    """Nats."""
-    tokens: jax.Array
+    weight: jax.Array
+    """How many losses were added up."""
     gradient_norm: jax.Array
     updates: jax.Array
 
@@ -50,9 +72,10 @@ class Learner:
     less to hand to a compiled function than modules do, and give every leaf of a checkpoint a readable name.
 
     Args:
-        model: the language model; its values become the initial state.
+        model: the module; its values become the initial state.
+        objective: what it is trained and measured for.
         optimizer: the Optax chain.
-        batch_size: number of streams.
+        batch_size: sequences side by side.
         allowed_failures: how many batches in a row may have a loss or gradient that is not finite.
         devices: how many the batch is split over; the rest of the state lies on each.
 
@@ -62,13 +85,15 @@ class Learner:
 
     def __init__(
         self,
-        model: LanguageModel,
+        model: nnx.Module,
+        objective: Objective,
         optimizer: optax.GradientTransformation,
         *,
         batch_size: int,
         allowed_failures: int = 0,
         devices: int = 1,
     ) -> None:
+        self._objective = objective
         self._optimizer = optimizer
         self._batch_size = batch_size
         self._allowed_failures = allowed_failures
@@ -88,13 +113,13 @@ class Learner:
         self._update = jax.jit(
             self._update_step,
             donate_argnums=0,
-            in_shardings=(state, split, split, whole),
+            in_shardings=(state, split, whole),
             out_shardings=(state, whole),
         )
         self._evaluate = jax.jit(
             self._evaluation_step,
             donate_argnums=2,
-            in_shardings=(whole, whole, split, split, split, split),
+            in_shardings=(whole, whole, split, split),
             out_shardings=(split, whole),
         )
 
@@ -116,7 +141,7 @@ class Learner:
         return self.placed(_copied(state))
 
     def initial_carry(self, parameters: dict[str, jax.Array]) -> Any:
-        """The carry before the first token of a text; its buffers are its own, for an evaluation takes them over."""
+        """The carry before the first batch; its buffers are its own, for an evaluation takes them over."""
         carry = _copied(self._carry(parameters))
         return carry if self._mesh is None else split_batch(carry, self._mesh, axis=0)
 
@@ -127,18 +152,23 @@ class Learner:
         carry = split_batch(state.carry, self._mesh, axis=0)
         return replicate(state._replace(carry=None), self._mesh)._replace(carry=carry)
 
-    def update(self, state: TrainState, inputs: np.ndarray, targets: np.ndarray, fresh: bool) -> Any:
-        """One update from one batch ``[batch, time]``: the next state, and the batch's loss in nats per token.
+    def update(self, state: TrainState, batch: Any, fresh: bool = False) -> Any:
+        """One update: the next state, and the batch's mean loss.
 
         The state given is used up: its buffers become those of the next one.
+
+        Args:
+            state: the state before.
+            batch: arrays with the batch axis first.
+            fresh: start from the initial carry.
         """
-        return self._update(state, inputs, targets, fresh)
+        return self._update(state, batch, fresh)
 
-    def evaluate(self, state: TrainState, carry: Any, inputs: np.ndarray, targets: np.ndarray, mask: np.ndarray) -> Any:
-        """The carry after a batch, and the sum of its losses in nats; the carry given is used up."""
-        return self._evaluate(state.parameters, state.variables, carry, inputs, targets, mask)
+    def evaluate(self, state: TrainState, carry: Any, batch: Any) -> Any:
+        """The carry after a batch, and what the objective measures in it; the carry given is used up."""
+        return self._evaluate(state.parameters, state.variables, carry, batch)
 
-    def model(self, state: TrainState) -> LanguageModel:
+    def model(self, state: TrainState) -> Any:
         """The module with the state's values on one device, without dropout."""
         parameters, variables = state.parameters, state.variables
         if self._mesh is not None:
@@ -151,22 +181,23 @@ class Learner:
 
     def _carry(self, parameters: dict[str, jax.Array]) -> Any:
         module = self._module(parameters, by_name(self._initial_variables), training=False)
-        return module.initial_carry(self._batch_size)
+        return self._objective.initial_carry(module, self._batch_size)
 
     def _module(self, parameters: dict[str, jax.Array], variables: dict[str, jax.Array], training: bool) -> Any:
         graph, parameter_tree, variable_tree = self._graphs[training]
         return nnx.merge(graph, like_named(parameter_tree, parameters), like_named(variable_tree, variables))
 
-    def _update_step(self, state: TrainState, inputs: jax.Array, targets: jax.Array, fresh: jax.Array) -> Any:
+    def _update_step(self, state: TrainState, batch: Any, fresh: jax.Array) -> Any:
         def loss_function(parameters: dict[str, jax.Array]) -> Any:
             model = self._module(parameters, state.variables, training=True)
-            initial = model.initial_carry(self._batch_size)
+            initial = self._objective.initial_carry(model, self._batch_size)
             carry = jax.tree.map(functools.partial(jnp.where, fresh), initial, state.carry)
-            carry, logits = model(inputs, carry)
+            carry, total, weight = self._objective.loss(model, carry, batch, state.step)
             variables = by_name(nnx.split(model, nnx.Param, ...)[2])
-            return mean_cross_entropy(logits, targets), (carry, variables)
+            return total / jnp.maximum(weight, 1), (carry, variables, total, weight)
 
-        (loss, (carry, variables)), gradients = jax.value_and_grad(loss_function, has_aux=True)(state.parameters)
+        differentiated = jax.value_and_grad(loss_function, has_aux=True)(state.parameters)
+        (loss, (carry, variables, total, weight)), gradients = differentiated
         finite = functools.reduce(
             jnp.logical_and, [jnp.all(jnp.isfinite(leaf)) for leaf in [loss, *jax.tree.leaves(gradients)]]
         )
@@ -178,8 +209,8 @@ class Learner:
         failures = jnp.where(finite, 0, state.failures + 1)
         failed = (failures > self._allowed_failures) & (state.failed_at == 0)
         sums = Totals(
-            loss=state.totals.loss + loss * targets.size,
-            tokens=state.totals.tokens + targets.size,
+            loss=state.totals.loss + total,
+            weight=state.totals.weight + weight,
             gradient_norm=state.totals.gradient_norm + optax.tree.norm(gradients),
             updates=state.totals.updates + 1,
         )
@@ -195,16 +226,9 @@ class Learner:
         ), loss
 
     def _evaluation_step(
-        self,
-        parameters: dict[str, jax.Array],
-        variables: dict[str, jax.Array],
-        carry: Any,
-        inputs: jax.Array,
-        targets: jax.Array,
-        mask: jax.Array,
+        self, parameters: dict[str, jax.Array], variables: dict[str, jax.Array], carry: Any, batch: Any
     ) -> Any:
-        carry, logits = self._module(parameters, variables, training=False)(inputs, carry)
-        return carry, jnp.sum(cross_entropy(logits, targets, mask))
+        return self._objective.evaluate(self._module(parameters, variables, training=False), carry, batch)
 
 
 def without_totals(state: TrainState) -> TrainState:

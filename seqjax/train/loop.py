@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import functools
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,15 @@ import jax
 
 from seqjax.config import config_to_dict
 from seqjax.errors import TrainingError
-from seqjax.losses import bits_per_symbol
 from seqjax.optim import learning_rate_at, skipped_updates
+from seqjax.train.best import Best, selected, with_prefix, with_selected, without_prefix
 from seqjax.train.checkpoints import Checkpoints, Restored
-from seqjax.train.experiment import Experiment, heldout_bits
+from seqjax.train.experiment import Experiment
 from seqjax.train.gradients import FlowCallback
 from seqjax.train.interrupts import Interrupted, Interrupts
 from seqjax.train.learner import TrainState, from_arrays, to_arrays, without_totals
 from seqjax.train.metrics import Events, Rows
-from seqjax.train.progress import Progress, progress, row_text
+from seqjax.train.progress import Progress, progress
 
 # Enough to keep the device busy; few enough that a signal is answered after this many updates.
 _UPDATES_IN_FLIGHT = 2
@@ -32,17 +33,17 @@ class Clock:
     Attributes:
         seconds: all of it, compilation and evaluations included.
         training_seconds: that of updates alone, without the first one of each session, which compiles.
-        training_tokens: symbols that those updates read.
+        training_units: what those updates read.
     """
 
     seconds: float = 0.0
     training_seconds: float = 0.0
-    training_tokens: int = 0
+    training_units: int = 0
 
     @property
-    def tokens_per_second(self) -> float | None:
+    def units_per_second(self) -> float | None:
         """Of updates alone; ``None`` if no session had more than one."""
-        return self.training_tokens / self.training_seconds if self.training_seconds else None
+        return self.training_units / self.training_seconds if self.training_seconds else None
 
 
 class Trainer:
@@ -60,23 +61,28 @@ class Trainer:
     ) -> None:
         self.experiment = experiment
         self.clock = Clock()
-        self.value: float | None = None
+        self.results: dict[str, float] = {}
+        self.best: Best | None = None
         self.state: TrainState = experiment.learner.initial_state()
         self._checkpoints = checkpoints
         self._run_directory = run_directory
-        self._step = self._reported = self._measured = 0
+        self._step = self._units = self._reported = self._measured = 0
+        if experiment.config.train.select == "best":
+            self.best = Best(0, {}, selected(self.state))
         if restored is not None:
             self.state = experiment.learner.placed(from_arrays(self.state, restored.arrays))
             self.clock = Clock(**restored.record["clock"])
-            self.value = restored.record["value"]
-            self._step, self._reported = restored.record["position"], restored.record["reported"]
-            self._measured = restored.record.get("measured", 0)
+            self.results = restored.record["results"]
+            self._step, self._units = restored.record["position"], restored.record["units"]
+            self._reported, self._measured = restored.record["reported"], restored.record["measured"]
+            if self.best is not None:
+                self.best = Best(**restored.record["best"], arrays=without_prefix(restored.arrays))
         tensorboard, last_row = experiment.config.train.tensorboard, max(self._reported, self._measured)
         self._rows = Rows(run_directory / "metrics.jsonl", last_step=last_row)
         self._timing = Rows(run_directory / "timing.jsonl", last_step=self._reported)
         self._events = Events(run_directory / "tensorboard", tensorboard, last_step=last_row)
         self._mark: float | None = None
-        self._marked_step = self._step
+        self._marked_step, self._marked_units = self._step, self._units
         self._session_started = time.perf_counter()
 
     def train(self) -> None:
@@ -108,15 +114,17 @@ class Trainer:
         in_flight: collections.deque[jax.Array] = collections.deque()
         while self._step < train.steps:
             interrupts.poll()
-            batch = self.experiment.streams[self._step]
-            self.state, loss = self.experiment.learner.update(self.state, batch.inputs, batch.targets, batch.fresh)
+            batch = self.experiment.batch(self._step)
+            self.state, loss = self.experiment.learner.update(self.state, batch.arrays, batch.fresh)
             in_flight.append(loss)
             if len(in_flight) > _UPDATES_IN_FLIGHT:
                 in_flight.popleft().block_until_ready()
             self._step += 1
+            self._units += batch.units
             if self._mark is None:
                 loss.block_until_ready()
-                self._mark, self._marked_step = time.perf_counter(), self._step
+                self._mark = 0.0
+                self._restart_mark()
             shown.advance(self._step)
             if self._due(train.log_every, train.eval_every):
                 self._report(interrupts, shown)
@@ -133,7 +141,7 @@ class Trainer:
     def _report(self, interrupts: Interrupts, shown: Progress) -> None:
         """Write the row of this step, with an evaluation if there is one; a signal leaves both for another session."""
         self._check_finite()
-        unit, config = self.experiment.unit, self.experiment.config
+        experiment, config = self.experiment, self.experiment.config
         totals = jax.device_get(self.state.totals)
         rate = self._tick()
         evaluated = self._due(config.train.eval_every)
@@ -143,29 +151,51 @@ class Trainer:
                 interrupts.poll()
                 shown.evaluating(number, batches)
 
-            self.value = heldout_bits(self.experiment, self.state, at_batch)
-        loss = float(totals.loss) / int(totals.tokens) if totals.tokens else None
+            self.results = experiment.evaluate(self.state, at_batch)
+            self._note_best()
         row: dict[str, Any] = {
             "step": self._step,
-            "tokens": self._step * self.experiment.batch_tokens,
-            "loss": loss,
-            f"bits_per_{unit}": None if loss is None else bits_per_symbol(loss),
+            "tokens": self._units,
+            **experiment.training_columns(float(totals.loss) / int(totals.weight) if totals.weight else None),
             "gradient_norm": float(totals.gradient_norm) / int(totals.updates) if totals.updates else None,
             "learning_rate": learning_rate_at(config.optimizer, config.train.steps, self._step - 1),
         }
         if config.optimizer.skip_nonfinite:
             row["skipped_updates"] = skipped_updates(self.state.optimizer)
         if evaluated:
-            row[f"heldout_bits_per_{unit}"] = self.value
+            row |= self.results
         if self._measures_flow():
-            row |= self._flow(self.experiment.learner.model(self.state))
+            row |= self._flow(experiment.learner.model(self.state))
         self._rows.append(row)
-        self._timing.append({"step": self._step, "seconds": self._count_seconds(), f"{unit}s_per_second": rate})
+        self._timing.append(
+            {"step": self._step, "seconds": self._count_seconds(), f"{experiment.unit}s_per_second": rate}
+        )
         self._events.append({name: value for name, value in row.items() if value is not None})
-        self.state = self.experiment.learner.placed(without_totals(self.state))
+        self.state = experiment.learner.placed(without_totals(self.state))
         self._reported = self._step
-        shown.row(row_text(row, unit), rate, important=evaluated)
+        text = experiment.row_text(row)
+        if row.get("skipped_updates"):
+            text += f"  {row['skipped_updates']} updates skipped"
+        shown.row(text, rate, important=evaluated)
         self._restart_mark()
+
+    def _note_best(self) -> None:
+        """Keep what counts in the end, where that is the best and not the last."""
+        if self.best is None:
+            return
+        metric, sign = self.experiment.metric, 1 if self.experiment.higher_is_better else -1
+        before = sign * self.best.results.get(metric, math.nan)
+        # What is not a number is worse than every number.
+        if math.isnan(before) or sign * self.results[metric] > before:
+            self.best = Best(self._step, self.results, selected(self.state))
+
+    def final_state(self) -> TrainState:
+        """The state whose parameters count in the end."""
+        return self.state if self.best is None else with_selected(self.state, self.best.arrays)
+
+    def final_results(self) -> dict[str, float]:
+        """What was measured of the parameters that count in the end."""
+        return self.results if self.best is None else self.best.results
 
     def _measures_flow(self) -> bool:
         every = self.experiment.config.train.gradient_flow_every
@@ -173,9 +203,9 @@ class Trainer:
 
     @functools.cached_property
     def _flow(self) -> FlowCallback:
-        learner, batch = self.experiment.learner, self.experiment.streams[0]
+        learner, (inputs, targets) = self.experiment.learner, self.experiment.batch(0).arrays
         # Updates take the buffers of the state over, so the callback has a model of its own.
-        return FlowCallback(learner.model(learner.initial_state()), batch.inputs, batch.targets)
+        return FlowCallback(learner.model(learner.initial_state()), inputs, targets)
 
     def _report_flow(self) -> None:
         """Write gradient flow into a row of its own: the sums since the last row go on."""
@@ -183,26 +213,26 @@ class Trainer:
         self._tick()
         measured = self._flow(self.experiment.learner.model(self.state))
         if measured:
-            row = {"step": self._step, "tokens": self._step * self.experiment.batch_tokens, **measured}
+            row = {"step": self._step, "tokens": self._units, **measured}
             self._rows.append(row)
             self._events.append({name: value for name, value in row.items() if value is not None})
         self._measured = self._step
         self._restart_mark()
 
     def _tick(self) -> float | None:
-        """Symbols per second since the last mark; every update before must be done."""
+        """Units per second since the last mark; every update before must be done."""
         if self._mark is None or self._step == self._marked_step:
             return None
         seconds = time.perf_counter() - self._mark
-        tokens = (self._step - self._marked_step) * self.experiment.batch_tokens
+        units = self._units - self._marked_units
         self.clock.training_seconds += seconds
-        self.clock.training_tokens += tokens
+        self.clock.training_units += units
         self._restart_mark()
-        return tokens / seconds
+        return units / seconds
 
     def _restart_mark(self) -> None:
         if self._mark is not None:
-            self._mark, self._marked_step = time.perf_counter(), self._step
+            self._mark, self._marked_step, self._marked_units = time.perf_counter(), self._step, self._units
 
     def _count_seconds(self) -> float:
         now = time.perf_counter()
@@ -215,20 +245,22 @@ class Trainer:
         self._rows.synchronize()
         self._count_seconds()
         experiment = self.experiment
-        self._checkpoints.save(
-            self._step,
-            to_arrays(self.state),
-            {
-                "config": config_to_dict(experiment.config),
-                "vocabulary": experiment.vocabulary.to_json(),
-                "text_crc32": experiment.text_checksum(),
-                "position": self._step,
-                "reported": self._reported,
-                "measured": self._measured,
-                "value": self.value,
-                "clock": dataclasses.asdict(self.clock),
-            },
-        )
+        record: dict[str, Any] = {
+            "config": config_to_dict(experiment.config),
+            "symbols": experiment.symbols(),
+            "data_crc32": experiment.checksum(),
+            "position": self._step,
+            "units": self._units,
+            "reported": self._reported,
+            "measured": self._measured,
+            "results": self.results,
+            "clock": dataclasses.asdict(self.clock),
+        }
+        arrays = to_arrays(self.state)
+        if self.best is not None:
+            arrays |= with_prefix(self.best.arrays)
+            record["best"] = {"step": self.best.step, "results": self.best.results}
+        self._checkpoints.save(self._step, arrays, record)
 
     def _leave(self, interrupted: Interrupted) -> None:
         self._save()

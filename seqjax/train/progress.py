@@ -2,7 +2,8 @@
 
 import sys
 import time
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Protocol
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -15,7 +16,7 @@ class Progress(Protocol):
         ...
 
     def row(self, shown: str, rate: float | None, *, important: bool) -> None:
-        """A row of the metrics file was written: its text, tokens per second, and whether nobody should miss it."""
+        """A row of the metrics file was written: its text, units per second, and whether nobody should miss it."""
         ...
 
     def evaluating(self, batch: int, batches: int) -> None:
@@ -33,7 +34,7 @@ def progress(first_step: int, steps: int, unit: str) -> Progress:
     Args:
         first_step: updates already done.
         steps: updates in all.
-        unit: of a symbol: ``character`` or ``byte``.
+        unit: what is counted, such as ``character``.
     """
     return (_Bar if sys.stdout.isatty() else _Lines)(first_step, steps, unit)
 
@@ -118,25 +119,17 @@ class _Bar:
         self._bar.stop()
 
 
-def comparison(value: float, baselines: dict[str, float]) -> str:
-    """How a value compares with the baselines, in words; lower is better."""
+def comparison(value: float, baselines: Mapping[str, float], higher_is_better: bool = False) -> str:
+    """How a value compares with the baselines, in words."""
+    better = {
+        name: other for name, other in baselines.items() if (value > other if higher_is_better else value < other)
+    }
+    word = "above" if higher_is_better else "below"
     parts = []
-    for word, chosen in (
-        ("below", {name: bits for name, bits in baselines.items() if value < bits}),
-        ("not below", {name: bits for name, bits in baselines.items() if not value < bits}),
+    for relation, chosen in (
+        (word, better),
+        (f"not {word}", {name: other for name, other in baselines.items() if name not in better}),
     ):
         if chosen:
-            parts.append(f"{word} " + ", ".join(f"{name} {bits:.2f}" for name, bits in chosen.items()))
+            parts.append(f"{relation} " + ", ".join(f"{name} {other:.2f}" for name, other in chosen.items()))
     return "; ".join(parts)
-
-
-def row_text(row: dict[str, Any], unit: str) -> str:
-    """The text that stands for a row of the metrics file."""
-    parts = []
-    if row["loss"] is not None:
-        parts.append(f"loss {row['loss']:.3f} nats, {row[f'bits_per_{unit}']:.3f} bits/{unit}")
-    if f"heldout_bits_per_{unit}" in row:
-        parts.append(f"held out {row[f'heldout_bits_per_{unit}']:.3f}")
-    if row.get("skipped_updates"):
-        parts.append(f"{row['skipped_updates']} updates skipped")
-    return "  ".join(parts)

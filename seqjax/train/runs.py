@@ -12,21 +12,37 @@ import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 
-from seqjax.config import ExperimentConfig, config_from_dict, config_to_dict, config_to_yaml, load_config
-from seqjax.data import ContiguousStreams, Vocabulary, vocabulary_from_json
-from seqjax.errors import CheckpointError, ConfigError, DataError
+from seqjax.config import (
+    ExperimentConfig,
+    LanguageModelExperiment,
+    config_from_dict,
+    config_to_dict,
+    config_to_yaml,
+    load_config,
+)
+from seqjax.data import ContiguousStreams, vocabulary_from_json
+from seqjax.errors import CheckpointError, ConfigError, DataError, nearest
 from seqjax.parallel import batch_mesh
+from seqjax.train.best import selected, with_prefix, with_selected, without_prefix
 from seqjax.train.checkpoints import Checkpoints, saved_steps
-from seqjax.train.experiment import build, build_learner, encode_prompt, heldout_bits, sample_text
 from seqjax.train.files import write_atomically
 from seqjax.train.gradients import GradientReport, report
 from seqjax.train.learner import Learner, TrainState, from_arrays, to_arrays
 from seqjax.train.loop import Trainer
 from seqjax.train.reports import finish, print_header
+from seqjax.train.tasks import build
+from seqjax.train.tasks.language_model import (
+    LanguageModelTask,
+    encode_prompt,
+    language_model_learner,
+    sample_text,
+)
+
+Config = TypeVar("Config", bound=ExperimentConfig)
 
 # What the state of a run does not depend on; the rest decides shapes, data or random numbers.
 _MAY_CHANGE = ("optimizer", "sample", "train")
@@ -63,10 +79,10 @@ def run(config: ExperimentConfig, run_dir: str | Path) -> Path:
     config = _with_absolute_source(config)
     _prepare_jax(config)
     experiment = build(config)
-    encode_prompt(experiment.vocabulary, config.sample.prompt)
+    experiment.check_ending()
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
-        write_atomically(run_dir / "vocabulary.json", json.dumps(experiment.vocabulary.to_json(), ensure_ascii=False))
+        write_atomically(run_dir / "vocabulary.json", json.dumps(experiment.symbols(), ensure_ascii=False))
         write_atomically(run_dir / "config.yaml", config_to_yaml(config))
     except OSError as error:
         raise ConfigError(f"cannot write to {run_dir}: {error.strerror}; choose another directory") from error
@@ -95,22 +111,22 @@ def resume(run_dir: str | Path, overrides: Sequence[str] = ()) -> Path:
         KeyboardInterrupt: after Ctrl-C, when a checkpoint is complete; ``SystemExit`` after SIGTERM.
     """
     run_dir = Path(run_dir)
-    before, vocabulary = _read_run(run_dir)
+    before, symbols = _read_run(run_dir)
     config = _with_absolute_source(load_config(run_dir / "config.yaml", overrides))
     _check_changes(config_to_dict(before), config_to_dict(config))
     _prepare_jax(config)
-    experiment = build(config, vocabulary)
-    encode_prompt(experiment.vocabulary, config.sample.prompt)
+    experiment = build(config, symbols)
+    experiment.check_ending()
     with Checkpoints(run_dir / "checkpoints", keep=config.train.keep_checkpoints) as checkpoints:
-        restored = checkpoints.restore(to_arrays(experiment.learner.initial_state()))
+        restored = checkpoints.restore(_expected(config, experiment.learner.initial_state()))
         if config.train.steps < restored.step:
             raise ConfigError(
                 f"train.steps={config.train.steps}, but the run is at step {restored.step}; ask for at least that"
             )
-        if restored.record["text_crc32"] != experiment.text_checksum():
+        if restored.record["data_crc32"] != experiment.checksum():
             raise DataError(
-                f"the text {experiment.corpus.name} has changed since the run began (it may come with another version "
-                "of Python), so the run cannot go on where it was; restore the text, or begin a new run"
+                f"{config.data.source} has changed since the run began (it may come with another version of Python), "
+                "so the run cannot go on where it was; restore it, or begin a new run"
             )
         write_atomically(run_dir / "config.yaml", config_to_yaml(config))
         print_header(experiment)
@@ -120,27 +136,40 @@ def resume(run_dir: str | Path, overrides: Sequence[str] = ()) -> Path:
     return finish(trainer, run_dir)
 
 
-def evaluate(run_dir: str | Path, step: int | None = None) -> dict[str, Any]:
-    """Measure a run on the held-out text.
+def evaluate(run_dir: str | Path, step: int | None = None, part: str | None = None) -> dict[str, Any]:
+    """Measure a run on held-out data.
 
     Args:
         run_dir: the run directory.
-        step: of the checkpoint; the newest if not given.
+        step: of the checkpoint; the parameters that count in the end if not given.
+        part: of the data, such as ``test``; the part that is measured in training if not given.
 
     Returns:
-        ``metric``, its name; ``value``; ``baselines``, by name; ``step``, of the checkpoint.
+        ``metric``, the name of what counts; ``value``; ``results``, all that was measured; ``baselines``, by name;
+        ``step``, of the checkpoint.
 
     Raises:
         CheckpointError: if there is no such checkpoint, or it is damaged or of another model.
-        DataError: if the text is missing or has characters that the vocabulary does not have.
+        ConfigError: if there is no such part.
+        DataError: if the data is missing or has symbols that the vocabulary does not have.
     """
-    config, vocabulary = _read_run(Path(run_dir))
+    config, symbols = _read_run(Path(run_dir))
     config = _on_one_device(config)
     _prepare_jax(config)
-    experiment = build(config, vocabulary)
-    state, step = _restored(experiment.learner, Path(run_dir), step)
-    value = heldout_bits(experiment, state, lambda number, batches: None)
-    return {"metric": experiment.metric, "value": value, "baselines": experiment.baselines, "step": step}
+    experiment = build(config, symbols)
+    first = experiment.parts[0]
+    if part is not None and part not in experiment.parts:
+        raise ConfigError(f"a {config.task} has no part {part!r}; {nearest(part, experiment.parts)}")
+    state, step = _restored(config, experiment.learner, Path(run_dir), step)
+    results = experiment.evaluate(state, lambda number, batches: None, part)
+    metric = experiment.metric if part is None else experiment.metric.replace(first, part, 1)
+    return {
+        "metric": metric,
+        "value": results[metric],
+        "results": results,
+        "baselines": dict(experiment.baselines),
+        "step": step,
+    }
 
 
 def sample(
@@ -170,16 +199,21 @@ def sample(
         ConfigError: if the length or the temperature is negative.
         DataError: if the prompt is empty or has a character that the vocabulary does not have.
     """
-    config, vocabulary = _read_run(Path(run_dir))
+    config, symbols = _read_run(Path(run_dir))
+    if not isinstance(config, LanguageModelExperiment):
+        raise ConfigError(f"{run_dir} is a run of the task {config.task}; only a language_model goes on with a prompt")
+    vocabulary = vocabulary_from_json(symbols)
     given = {"prompt": prompt, "length": length, "temperature": temperature}
     values = config_to_dict(config)
     values["sample"] |= {name: value for name, value in given.items() if value is not None}
-    wanted = config_from_dict(values).sample
+    changed = config_from_dict(values)
+    assert isinstance(changed, LanguageModelExperiment)
+    wanted = changed.sample
     encode_prompt(vocabulary, wanted.prompt)
     config = _on_one_device(config)
     _prepare_jax(config)
-    learner = build_learner(config, vocabulary.size)
-    state, _ = _restored(learner, Path(run_dir), step)
+    learner = language_model_learner(config, vocabulary.size)
+    state, _ = _restored(config, learner, Path(run_dir), step)
     return sample_text(learner.model(state), vocabulary, wanted, config.seed if seed is None else seed)
 
 
@@ -206,20 +240,25 @@ def measure_gradients(
         DataError: if the text is missing or too short, or there is a single time step.
         TrainingError: if parameters or gradients are not finite.
     """
-    vocabulary = None
+    symbols = None
     if isinstance(source, ExperimentConfig):
         name, config = source.name, source
     else:
         name = Path(source).name
-        before, vocabulary = _read_run(Path(source))
+        before, symbols = _read_run(Path(source))
         config = load_config(Path(source) / "config.yaml", overrides)
         _check_changes(config_to_dict(before), config_to_dict(config))
+    if not isinstance(config, LanguageModelExperiment):
+        raise ConfigError(
+            f"{name} is of the task {config.task}; gradient flow is measured for the task language_model (for a model "
+            "of your own, call seqjax.analysis with seqjax.nn.step_of)"
+        )
     config = _on_one_device(config)
     _prepare_jax(config)
-    experiment = build(config, vocabulary)
+    experiment = LanguageModelTask(config, symbols)
     state, at = experiment.learner.initial_state(), 0
     if not isinstance(source, ExperimentConfig):
-        state, at = _restored(experiment.learner, Path(source), step)
+        state, at = _restored(config, experiment.learner, Path(source), step)
     own = config.data.length
     length = max(own, min(2 * own, 256)) if length is None else length
     streams = ContiguousStreams(experiment.streams.tokens, batch, length, config.seed)
@@ -227,14 +266,24 @@ def measure_gradients(
     return report(experiment.learner.model(state), window.inputs, window.targets, name=name, step=at, own_length=own)
 
 
-def _restored(learner: Learner, run_dir: Path, step: int | None) -> tuple[TrainState, int]:
+def _expected(config: ExperimentConfig, state: TrainState) -> dict[str, Any]:
+    """Names, shapes and types of a checkpoint of this configuration."""
+    arrays = to_arrays(state)
+    return arrays | with_prefix(selected(state)) if config.train.select == "best" else arrays
+
+
+def _restored(config: ExperimentConfig, learner: Learner, run_dir: Path, step: int | None) -> tuple[TrainState, int]:
+    """The state of a step, or that whose parameters count in the end."""
     initial = learner.initial_state()
     with Checkpoints(run_dir / "checkpoints", read_only=True) as checkpoints:
-        restored = checkpoints.restore(to_arrays(initial), step)
-    return from_arrays(initial, restored.arrays), restored.step
+        restored = checkpoints.restore(_expected(config, initial), step)
+    state = from_arrays(initial, restored.arrays)
+    if step is None and config.train.select == "best":
+        return with_selected(state, without_prefix(restored.arrays)), restored.record["best"]["step"]
+    return state, restored.step
 
 
-def _read_run(run_dir: Path) -> tuple[ExperimentConfig, Vocabulary]:
+def _read_run(run_dir: Path) -> tuple[ExperimentConfig, dict[str, Any]]:
     for name in ("config.yaml", "vocabulary.json", "checkpoints"):
         if not (run_dir / name).exists():
             raise CheckpointError(f"{run_dir} holds no run: there is no {name} in it; give the directory of a run")
@@ -242,11 +291,11 @@ def _read_run(run_dir: Path) -> tuple[ExperimentConfig, Vocabulary]:
         content = json.loads((run_dir / "vocabulary.json").read_text())
     except ValueError:
         raise DataError(f"{run_dir / 'vocabulary.json'} is not JSON; restore it from a copy of the run") from None
-    return load_config(run_dir / "config.yaml"), vocabulary_from_json(content)
+    return load_config(run_dir / "config.yaml"), content
 
 
-def _with_absolute_source(config: ExperimentConfig) -> ExperimentConfig:
-    """A text file is found again from any working directory."""
+def _with_absolute_source(config: Config) -> Config:
+    """A file is found again from any working directory."""
     path = Path(config.data.source).expanduser()
     if not path.is_file():
         return config
@@ -274,7 +323,7 @@ def _differences(
             yield f"{prefix}{key}", old, new
 
 
-def _on_one_device(config: ExperimentConfig) -> ExperimentConfig:
+def _on_one_device(config: Config) -> Config:
     """What was trained on many devices can be looked at on a machine with one."""
     return dataclasses.replace(config, train=dataclasses.replace(config.train, devices=1))
 

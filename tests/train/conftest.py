@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 import seqjax.train
-from seqjax.config import ExperimentConfig, ModelConfig, SampleConfig, TrainConfig
+from seqjax.config import LanguageModelConfig, LanguageModelExperiment, SampleConfig, TrainConfig
 from seqjax.data import TextConfig
 from seqjax.optim import ClipConfig, OptimizerConfig
 from tests.train.helpers import SENTENCE
@@ -17,12 +17,12 @@ def text(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def config(text) -> ExperimentConfig:
+def config(text) -> LanguageModelExperiment:
     """Dropout has random state, adam has moments, and an epoch of 17 batches ends between two checkpoints."""
-    return ExperimentConfig(
+    return LanguageModelExperiment(
         name="cats",
         data=TextConfig(source=str(text), batch_size=2, length=56),
-        model=ModelConfig(cell="GRU", hidden_size=8, num_layers=2, dropout=0.1),
+        model=LanguageModelConfig(cell="GRU", hidden_size=8, num_layers=2, dropout=0.1),
         optimizer=OptimizerConfig(learning_rate=0.01, clip=ClipConfig(global_norm=1.0)),
         train=TrainConfig(steps=24, eval_every=9, checkpoint_every=6, log_every=4, tensorboard=False),
         sample=SampleConfig(prompt="the ", length=20),

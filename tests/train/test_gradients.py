@@ -9,8 +9,8 @@ import pytest
 from seqjax.errors import CheckpointError, ConfigError, DataError, TrainingError
 from seqjax.nn import LanguageModel
 from seqjax.train import measure_gradients
-from seqjax.train.experiment import build
 from seqjax.train.gradients import report
+from seqjax.train.tasks import build
 from tests.train.helpers import changed
 
 

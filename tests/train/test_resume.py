@@ -14,7 +14,7 @@ import pytest
 from seqjax import train
 from seqjax.data import ContiguousStreams
 from seqjax.errors import CheckpointError, ConfigError, DataError
-from seqjax.train import loop
+from seqjax.train.tasks.language_model import LanguageModelTask
 from tests.train.helpers import assert_same_end, changed, damage, rows, saved_arrays
 
 KILLED = """
@@ -124,7 +124,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(finished, config, tmp_path, monkeypa
 
 def test_termination_in_an_evaluation_loses_no_row(finished, config, tmp_path, monkeypatch):
     run_dir, evaluations = tmp_path / "run", []
-    measure = loop.heldout_bits
+    measure = LanguageModelTask.evaluate
 
     def signal_in_the_second(experiment, state, at_batch):
         evaluations.append(state)
@@ -133,7 +133,7 @@ def test_termination_in_an_evaluation_loses_no_row(finished, config, tmp_path, m
         return measure(experiment, state, at_batch)
 
     with monkeypatch.context() as patches:
-        patches.setattr(loop, "heldout_bits", signal_in_the_second)
+        patches.setattr(LanguageModelTask, "evaluate", signal_in_the_second)
         with pytest.raises(SystemExit) as leaving:
             train.run(config, run_dir)
     assert leaving.value.code == 143

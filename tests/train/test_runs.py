@@ -14,19 +14,19 @@ import seqjax
 from seqjax import train
 from seqjax.config import load_config
 from seqjax.errors import CheckpointError, ConfigError, DataError, TrainingError
-from seqjax.train.experiment import build
 from seqjax.train.learner import from_arrays
+from seqjax.train.tasks import build
 from tests.train.helpers import SENTENCE, changed, rows, saved_arrays
 
 
 def test_a_run_leaves_everything_behind(finished, config):
     assert load_config(finished / "config.yaml") == config
     summary = json.loads((finished / "summary.json").read_text())
-    assert {"metric", "value", "baselines", "steps", "tokens_per_second", "seconds", "versions"} <= summary.keys()
+    assert {"metric", "value", "baselines", "steps", "characters_per_second", "seconds", "versions"} <= summary.keys()
     assert summary["metric"] == "heldout_bits_per_character"
     assert summary["baselines"].keys() == {"unigram", "5-gram", "zlib"}
     assert summary["steps"] == 24
-    assert 0 < summary["tokens_per_second"] < math.inf
+    assert 0 < summary["characters_per_second"] < math.inf
     assert (finished / "sample.txt").read_text().startswith("the ")
     assert not list(finished.rglob("*.tmp"))
     assert sorted(int(path.name) for path in (finished / "checkpoints").iterdir()) == [18, 24]
@@ -54,6 +54,7 @@ def test_training_gets_below_the_unigram_baseline(config, tmp_path, capsys):
     assert f"held out: {summary['value']:.3f} bits per character after 100 steps" in printed
     assert f"below unigram {summary['baselines']['unigram']:.2f}" in printed
     assert (tmp_path / "run" / "sample.txt").read_text().strip() in printed
+    assert f"next: seqjax sample {tmp_path / 'run'}" in printed
 
 
 def test_more_devices_than_there_are(config, tmp_path):
@@ -66,7 +67,10 @@ def test_more_devices_than_there_are(config, tmp_path):
 def test_evaluation_repeats_the_summary(finished):
     summary = json.loads((finished / "summary.json").read_text())
     result = train.evaluate(finished)
-    assert result == {"step": 24} | {key: summary[key] for key in ("metric", "value", "baselines")}
+    expected = {key: summary[key] for key in ("metric", "value", "baselines")}
+    assert result == {"step": 24, "results": {summary["metric"]: summary["value"]}} | expected
+    with pytest.raises(ConfigError, match="no part 'test'; known are heldout"):
+        train.evaluate(finished, part="test")
     assert train.evaluate(finished, step=18)["value"] == rows(finished)[5]["heldout_bits_per_character"]
     with pytest.raises(CheckpointError, match=r"no checkpoint of step 7 .* those of steps 18, 24"):
         train.evaluate(finished, step=7)

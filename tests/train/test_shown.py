@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from seqjax.train.curves import draw_loss_curve
+from seqjax.train.curves import Curves, draw_curves
 from seqjax.train.progress import clock_text, comparison, progress
 
 BASELINES = {"unigram": 4.68, "5-gram": 2.01, "zlib": 2.02}
@@ -47,6 +47,11 @@ def test_comparison_names_what_was_reached_and_what_was_not():
     assert comparison(3.0, BASELINES) == "below unigram 4.68; not below 5-gram 2.01, zlib 2.02"
     assert comparison(2.0, {"zlib": 2.02}) == "below zlib 2.02"
     assert comparison(2.02, {"zlib": 2.02}) == "not below zlib 2.02"
+    assert comparison(0.9, {"majority": 0.5, "words": 0.95}, True) == "above majority 0.50; not above words 0.95"
+
+
+BITS, LABEL = "heldout_bits_per_character", "bits per character"
+CURVES = Curves("character", "bits_per_character", BITS, BITS, LABEL, LABEL, BASELINES)
 
 
 @pytest.mark.parametrize(("seconds", "shown"), [(0.4, "0:00"), (62, "1:02"), (3723, "1:02:03")])
@@ -65,23 +70,23 @@ def test_the_picture_shows_curves_and_baselines(tmp_path):
         }
         for n in range(1, 6)
     ]
-    png, svg = draw_loss_curve(tmp_path, rows, BASELINES, name="cats", unit="character")
+    png, svg = draw_curves(tmp_path, rows, CURVES, name="cats")
     assert png.read_bytes().startswith(b"\x89PNG")
     drawn = svg.read_text()
     for words in (
-        "training text",
-        "held-out text",
+        "training",
+        "held out",
         "unigram 4.68",
         "5-gram 2.01",
         "zlib 2.02",
         "1.020 bits per character",
     ):
         assert words in drawn, words
-    draw_loss_curve(tmp_path, rows, BASELINES, name="cats", unit="character")
+    draw_curves(tmp_path, rows, CURVES, name="cats")
     assert svg.read_text() == drawn
     assert {path.name for path in tmp_path.iterdir()} == {"loss_curve.png", "loss_curve.svg"}
 
 
 def test_no_rows_no_picture(tmp_path):
-    assert draw_loss_curve(tmp_path, [], BASELINES, name="cats", unit="character") == []
+    assert draw_curves(tmp_path, [], CURVES, name="cats") == []
     assert not list(tmp_path.iterdir())

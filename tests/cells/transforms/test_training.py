@@ -14,10 +14,17 @@ import seqjax
 from seqjax import train
 from seqjax.cells import GRU, LSTM
 from seqjax.cells import transforms as T
-from seqjax.config import ExperimentConfig, ModelConfig, SampleConfig, TrainConfig, config_from_dict, load_config
+from seqjax.config import (
+    LanguageModelConfig,
+    LanguageModelExperiment,
+    SampleConfig,
+    TrainConfig,
+    config_from_dict,
+    load_config,
+)
 from seqjax.data import TextConfig
 from seqjax.errors import ConfigError
-from seqjax.train.experiment import build_learner
+from seqjax.train.tasks.language_model import language_model_learner
 
 SIZES = {"input_size": 3, "hidden_size": 4}
 INPUTS = jnp.ones((2, 6, 3))
@@ -72,7 +79,7 @@ def test_a_model_with_noise_in_its_recurrence(compile_once: bool) -> None:
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> ExperimentConfig:
+def config(tmp_path_factory: pytest.TempPathFactory) -> LanguageModelExperiment:
     text = tmp_path_factory.mktemp("text") / "cats.txt"
     text.write_text("the cat sat on the mat and looked at the rat. " * 40)
     transforms: list[dict[str, Any]] = [
@@ -81,16 +88,16 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> ExperimentConfig:
         {"name": "recurrent_dropout", "rate": 0.2},
         {"name": "zoneout", "hidden": 0.1},
     ]
-    return ExperimentConfig(
+    return LanguageModelExperiment(
         name="noisy",
         data=TextConfig(source=str(text), batch_size=2, length=32),
-        model=ModelConfig(cell="GRU", hidden_size=6, num_layers=1, cell_transforms=transforms),
+        model=LanguageModelConfig(cell="GRU", hidden_size=6, num_layers=1, cell_transforms=transforms),
         train=TrainConfig(steps=8, eval_every=8, checkpoint_every=4, log_every=4, tensorboard=False),
         sample=SampleConfig(prompt="the ", length=5),
     )
 
 
-def test_a_resumed_run_ends_as_an_unbroken_one(config: ExperimentConfig, tmp_path: Path) -> None:
+def test_a_resumed_run_ends_as_an_unbroken_one(config: LanguageModelExperiment, tmp_path: Path) -> None:
     """The second run stops after its first checkpoint, and a resumed one does the rest."""
     unbroken = train.run(config, tmp_path / "unbroken")
     assert load_config(unbroken / "config.yaml") == config
@@ -137,10 +144,10 @@ def test_mistakes_in_a_configuration(transforms: Any, message: str) -> None:
         ("Elman", {"name": "cell_clip"}, r"its step names no value 'cell'; it names none; it supports .*LSTM"),
     ],
 )
-def test_what_a_transform_refuses(config: ExperimentConfig, cell: str, transform: Any, message: str) -> None:
+def test_what_a_transform_refuses(config: LanguageModelExperiment, cell: str, transform: Any, message: str) -> None:
     model = dataclasses.replace(config.model, cell=cell, cell_transforms=[transform])
     with pytest.raises(ConfigError, match=message):
-        build_learner(dataclasses.replace(config, model=model), 11)
+        language_model_learner(dataclasses.replace(config, model=model), 11)
 
 
 def test_the_command_lists_transforms(run: Any) -> None:

@@ -1,0 +1,28 @@
+"""What is learnt: one file a task, chosen by ``task`` in a config."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from seqjax.config import ExperimentConfig
+from seqjax.train.experiment import Experiment
+from seqjax.train.tasks.language_model import LanguageModelTask
+
+TASKS: dict[str, type[Experiment]] = {
+    "language_model": LanguageModelTask,
+}
+"""The experiments, by the name of their task."""
+
+
+def build(config: ExperimentConfig, symbols: Mapping[str, Any] | None = None) -> Experiment:
+    """Load the data and build the model.
+
+    Args:
+        config: the configuration.
+        symbols: those of a run which has begun, as its ``vocabulary.json`` has them; the data's own if not given.
+
+    Raises:
+        ConfigError: if the configuration has values that are refused.
+        DataError: if the data is missing, damaged, or not of these symbols.
+    """
+    kind: Any = TASKS[config.task]
+    return kind(config, symbols)
