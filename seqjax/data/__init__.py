@@ -3,6 +3,7 @@
 from seqjax.data.baselines import baselines as baselines
 from seqjax.data.baselines import ngram_bits as ngram_bits
 from seqjax.data.baselines import unigram_bits as unigram_bits
+from seqjax.data.batches import SequenceBatches as SequenceBatches
 from seqjax.data.config import SequencesConfig as SequencesConfig
 from seqjax.data.config import TextConfig as TextConfig
 from seqjax.data.corpora import Corpus as Corpus
@@ -21,6 +22,7 @@ from seqjax.data.tasks import TASKS as TASKS
 from seqjax.data.tasks import Task as Task
 from seqjax.data.tasks import TaskBatch as TaskBatch
 from seqjax.data.tasks import make_task as make_task
+from seqjax.data.token_vocabulary import TokenVocabulary as TokenVocabulary
 from seqjax.data.vocabulary import ByteVocabulary as ByteVocabulary
 from seqjax.data.vocabulary import CharacterVocabulary as CharacterVocabulary
 from seqjax.data.vocabulary import Vocabulary as Vocabulary

@@ -1,0 +1,128 @@
+"""Batches of sequences of different lengths, padded to few shapes."""
+
+import functools
+import operator
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from seqjax.data.buckets import Bucket, make_buckets, waste
+from seqjax.data.draws import Draws
+from seqjax.errors import DataError
+
+
+class SequenceBatches:
+    """Endless batches; ``batches[i]`` is a pure function of ``i``, so the state of a training is one integer.
+
+    A column is a list of arrays ``[time, ...]`` that differ in length, or one array with an entry a record. A batch is
+    a dictionary of arrays with the batch axis first: each list under its name, padded with zeros, and its lengths under
+    the name with ``_lengths``; each array under its name; and ``valid``, False where a row of the last batch of a
+    bucket is filled up. In an epoch every record is in exactly one batch.
+
+    Args:
+        columns: by name, all of as many records.
+        batch_size: rows of a batch.
+        seed: of the order, which differs from epoch to epoch.
+        shapes: at most so many different shapes, each of which is compiled once.
+        shuffle: in random order; else by length, which an evaluation does not mind.
+
+    Raises:
+        DataError: no records, or columns of different size.
+
+    Example:
+        >>> import numpy as np
+        >>> words = [np.array([1, 2, 3]), np.array([4]), np.array([5, 6])]
+        >>> batches = SequenceBatches({"words": words, "classes": np.array([7, 8, 9])}, 2, shapes=1, shuffle=False)
+        >>> batches.batches_per_epoch
+        2
+        >>> {name: array.tolist() for name, array in batches[1].items()}
+        {'words': [[5, 6, 0], [0, 0, 0]], 'words_lengths': [2, 0], 'classes': [9, 0], 'valid': [True, False]}
+    """
+
+    def __init__(
+        self, columns: Mapping[str, Any], batch_size: int, *, seed: int = 0, shapes: int = 4, shuffle: bool = True
+    ) -> None:
+        sizes = {name: len(column) for name, column in columns.items()}
+        if len(set(sizes.values())) != 1:
+            listed = ", ".join(f"{size} of {name}" for name, size in sizes.items())
+            raise DataError(f"columns need as many entries each, got {listed or 'no columns'}")
+        self._columns, self._batch_size, self._seed, self._shuffle = columns, batch_size, seed, shuffle
+        self._size = next(iter(sizes.values()))
+        if not self._size:
+            raise DataError("there are no records to make batches of; is the file empty?")
+        self._lengths = {
+            name: np.array([len(entry) for entry in column], np.int32)
+            for name, column in columns.items()
+            if not isinstance(column, np.ndarray)
+        }
+        everything = [Bucket({}, np.arange(self._size))]
+        self._buckets = make_buckets(self._lengths, shapes) if self._lengths else everything
+        counts = [-(-bucket.members.size // batch_size) for bucket in self._buckets]
+        self._batches = [(bucket, part) for bucket, count in enumerate(counts) for part in range(count)]
+        self._order_of_epoch = functools.lru_cache(2)(self._draw_order)
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Batches in one pass over all records."""
+        return len(self._batches)
+
+    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+        bucket, rows = self._rows(index)
+        valid = np.arange(self._batch_size) < rows.size
+        batch = {}
+        for name, column in self._columns.items():
+            if name in self._lengths:
+                entries = [column[row] for row in rows]
+                batch[name] = self._padded(entries, bucket.lengths[name])
+                batch[f"{name}_lengths"] = self._filled(self._lengths[name][rows])
+            else:
+                batch[name] = self._filled(column[rows])
+        return {**batch, "valid": valid}
+
+    def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
+        """One epoch, the first."""
+        return (self[index] for index in range(self.batches_per_epoch))
+
+    def indices(self, index: int) -> np.ndarray:
+        """The numbers of the records in the valid rows of a batch."""
+        return self._rows(index)[1]
+
+    def report(self) -> str:
+        """Shapes and what padding wastes, in words."""
+        if not self._lengths:
+            return f"batches: {self._size:,} records, one shape"
+        listed = ", ".join(
+            f"{bucket.members.size:,} of {' and '.join(map(str, bucket.lengths.values()))}" for bucket in self._buckets
+        )
+        shapes = "1 shape" if len(self._buckets) == 1 else f"{len(self._buckets)} shapes"
+        return (
+            f"batches: {self._size:,} sequences padded to {shapes} ({listed}), "
+            f"{100 * waste(self._lengths, self._buckets):.0f} % of the steps are padding"
+        )
+
+    def _rows(self, index: int) -> tuple[Bucket, np.ndarray]:
+        index = operator.index(index)
+        if index < 0:
+            raise IndexError(f"batches have no end to count back from, got index {index}; indices start at 0")
+        epoch, position = divmod(index, self.batches_per_epoch)
+        batches, members = self._order_of_epoch(epoch)
+        number, part = self._batches[batches[position]]
+        return self._buckets[number], members[number][part * self._batch_size : (part + 1) * self._batch_size]
+
+    def _draw_order(self, epoch: int) -> tuple[np.ndarray, list[np.ndarray]]:
+        members = [bucket.members for bucket in self._buckets]
+        if not self._shuffle:
+            return np.arange(self.batches_per_epoch), members
+        shuffled = [each[Draws(self._seed, epoch, number).order(each.size)] for number, each in enumerate(members)]
+        return Draws(self._seed, epoch, len(members)).order(self.batches_per_epoch), shuffled
+
+    def _filled(self, array: np.ndarray) -> np.ndarray:
+        missing = self._batch_size - len(array)
+        return np.concatenate([array, np.zeros((missing, *array.shape[1:]), array.dtype)]) if missing else array
+
+    def _padded(self, entries: list[np.ndarray], length: int) -> np.ndarray:
+        padded = np.zeros((self._batch_size, length, *entries[0].shape[1:]), entries[0].dtype)
+        for row, entry in zip(padded, entries):
+            row[: len(entry)] = entry
+        return padded
