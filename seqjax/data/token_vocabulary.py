@@ -37,8 +37,8 @@ class TokenVocabulary:
     def __post_init__(self) -> None:
         if not self.tokens or len(set(self.tokens)) != len(self.tokens):
             raise DataError(
-                f"a vocabulary needs tokens, each once, got {len(self.tokens)} of which {len(set(self.tokens))} differ; "
-                "make one with TokenVocabulary.learn"
+                f"a vocabulary needs tokens, each once, got {len(self.tokens)} of which {len(set(self.tokens))} "
+                "differ; make one with TokenVocabulary.learn"
             )
 
     @classmethod
@@ -91,8 +91,8 @@ class TokenVocabulary:
         if None in numbers:
             position = numbers.index(None)
             raise DataError(
-                f"token {tokens[position]!r} at position {position} is not among the {self.size} of the vocabulary, and "
-                "it has none for what is unknown; leave the token out, or train with data that has it"
+                f"token {tokens[position]!r} at position {position} is not among the {self.size} of the vocabulary, "
+                "and it has none for what is unknown; leave the token out, or train with data that has it"
             )
         return np.array(numbers, np.int32)
 
