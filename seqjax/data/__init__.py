@@ -12,6 +12,7 @@ from seqjax.data.download import REMOTE_FILES as REMOTE_FILES
 from seqjax.data.download import RemoteFile as RemoteFile
 from seqjax.data.download import data_root as data_root
 from seqjax.data.download import download as download
+from seqjax.data.download import download_dataset as download_dataset
 from seqjax.data.records import Dataset as Dataset
 from seqjax.data.records import Records as Records
 from seqjax.data.streams import ContiguousStreams as ContiguousStreams

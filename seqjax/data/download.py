@@ -1,49 +1,27 @@
-"""The data root, the files that may stand in it, and their download; the standard library only."""
+"""The data root, the public files that are read from it, and their download."""
 
-import dataclasses
 import hashlib
 import http.client
+import lzma
 import os
+import tarfile
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 
-from seqjax.errors import DataError
+from seqjax.data.remote_files import REMOTE_FILES, RemoteFile, datasets
+from seqjax.errors import DataError, nearest
 
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, int | None], None]
+
+# What unpacking a damaged file may raise.
+_DAMAGE = (OSError, EOFError, ValueError, IndexError, KeyError, lzma.LZMAError, tarfile.TarError, zlib.error)
 
 _CHUNK = 1 << 16
 _TIMEOUT_SECONDS = 30
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class RemoteFile:
-    """A public file: where it stands below the data root, where it comes from, and what it must contain.
-
-    Attributes:
-        path: below the data root, with forward slashes.
-        urls: addresses of the same bytes, tried in this order.
-        sha256: checksum in hexadecimal digits.
-        size: in bytes.
-    """
-
-    path: str
-    urls: tuple[str, ...]
-    sha256: str
-    size: int
-
-
-REMOTE_FILES: dict[str, RemoteFile] = {
-    "tiny-shakespeare": RemoteFile(
-        path="tinyshakespeare/input.txt",
-        urls=("https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",),
-        sha256="86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
-        size=1_115_394,
-    ),
-}
-"""What ``seqjax download`` knows, by name."""
 
 
 def data_root(root: str | os.PathLike[str] | None = None) -> Path:
@@ -56,29 +34,46 @@ def data_root(root: str | os.PathLike[str] | None = None) -> Path:
 
 
 def read_verified(name: str, root: str | os.PathLike[str] | None = None) -> bytes:
-    """The bytes of a known file below the data root.
+    """The unpacked content of a known file below the data root.
 
     Raises:
         DataError: if the file is not there, or is not the file that it should be.
     """
     remote = REMOTE_FILES[name]
-    path = data_root(root) / remote.path
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
+    dataset = remote.dataset or name
+    path = find(name, root)
+    if path is None:
         raise DataError(
-            f"{name}: no file {path}; fetch it with `seqjax download {name}`, "
+            f"{name}: no file {data_root(root) / remote.path}; fetch it with `seqjax download {dataset}`, "
             f"or set SEQJAX_DATA (or data.root) to the folder that has {remote.path}"
-        ) from None
+        )
+    try:
+        packed = path.read_bytes()
     except OSError as error:
         raise DataError(f"{name}: cannot read {path}: {error.strerror}") from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != remote.sha256:
+    content, found = _unpacked(remote, packed)
+    if content is None:
         raise DataError(
-            f"{name}: {path} has sha256 {found}, expected {remote.sha256}; "
-            f"move the file away and run `seqjax download {name}`"
+            f"{name}: {path} has {found}, expected {remote.sha256}; "
+            f"move the file away and run `seqjax download {dataset}`"
         )
     return content
+
+
+def find(name: str, root: str | os.PathLike[str] | None = None) -> Path | None:
+    """Where a known file is, in one of the forms that it may have; None if it is not there."""
+    paths = (data_root(root) / place for place in REMOTE_FILES[name].places)
+    return next((path for path in paths if path.exists()), None)
+
+
+def _unpacked(remote: RemoteFile, packed: bytes) -> tuple[bytes | None, str]:
+    """The content if it is the right one, and what was found of it in words."""
+    try:
+        content = remote.unpack(packed)
+    except _DAMAGE as error:
+        return None, f"bytes that cannot be unpacked ({error})"
+    found = hashlib.sha256(content).hexdigest()
+    return (content if found == remote.sha256 else None), f"sha256 {found}"
 
 
 def download(name: str, root: str | os.PathLike[str] | None = None, progress: Progress | None = None) -> Path:
@@ -100,12 +95,13 @@ def download(name: str, root: str | os.PathLike[str] | None = None, progress: Pr
             be written.
     """
     if name not in REMOTE_FILES:
-        raise DataError(f"nothing to download by the name {name!r}; known: {', '.join(sorted(REMOTE_FILES))}")
+        raise DataError(f"nothing to download by the name {name!r}; {nearest(name, sorted(REMOTE_FILES))}")
     remote = REMOTE_FILES[name]
-    path = data_root(root) / remote.path
-    if path.exists():
+    there = find(name, root)
+    if there is not None:
         read_verified(name, root)
-        return path
+        return there
+    path = data_root(root) / remote.path
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -125,26 +121,49 @@ def download(name: str, root: str | os.PathLike[str] | None = None, progress: Pr
             except (OSError, http.client.HTTPException) as error:
                 failures.append(f"{url}: {_reason(error)}")
                 break
-            found = hashlib.sha256(part.read_bytes()).hexdigest()
-            if found == remote.sha256:
+            content, found = _unpacked(remote, part.read_bytes())
+            if content is not None:
                 os.replace(part, path)
                 return path
-            failures.append(f"{url}: sha256 {found}, expected {remote.sha256}")
+            failures.append(f"{url}: {found}, expected {remote.sha256}")
             part.write_bytes(b"")
-    kept = part.stat().st_size
+    kept, expected = part.stat().st_size, "an unknown number of" if remote.size is None else remote.size
     if not kept:
         part.unlink()
     raise DataError(
         f"{name}: not downloaded. {'; '.join(failures)}. "
-        + (f"{kept} of {remote.size} bytes are kept, and the same command goes on from there" if kept else "Try again")
+        + (f"{kept} of {expected} bytes are kept, and the same command goes on from there" if kept else "Try again")
         + f"; without a network, copy the file from elsewhere to {path}"
     )
 
 
-def _fetch(url: str, part: Path, size: int, progress: Progress | None) -> None:
+def download_dataset(
+    name: str, root: str | os.PathLike[str] | None = None, progress: Callable[[str], Progress] | None = None
+) -> list[Path]:
+    """Fetches the files of a data set into the data root, or one file by its own name; see :func:`download`.
+
+    Args:
+        name: a key of :func:`~seqjax.data.remote_files.datasets` or of :data:`REMOTE_FILES`.
+        root: the data root; see :func:`data_root`.
+        progress: makes the observer of the file of a name.
+
+    Returns:
+        Where the files are.
+
+    Raises:
+        DataError: as :func:`download` does.
+    """
+    known = datasets()
+    if name not in known and name not in REMOTE_FILES:
+        raise DataError(f"nothing to download by the name {name!r}; {nearest(name, sorted(known))}")
+    files = known.get(name, (name,))
+    return [download(file, root, None if progress is None else progress(file)) for file in files]
+
+
+def _fetch(url: str, part: Path, size: int | None, progress: Progress | None) -> None:
     """Appends to ``part`` what it lacks; raises what urllib raises, and ``IncompleteRead`` for an early end."""
     have = part.stat().st_size
-    if have >= size:
+    if size is not None and have >= size:
         return
     # Compressed bytes could not be resumed.
     headers = {"Accept-Encoding": "identity", "User-Agent": "seqjax"}
@@ -163,14 +182,14 @@ def _fetch(url: str, part: Path, size: int, progress: Progress | None) -> None:
         have = have if resumed else 0
         with part.open("ab" if resumed else "wb") as file:
             # More than expected is a different file: its checksum shows it, so one chunk too many is enough.
-            while have <= size and (chunk := response.read(_CHUNK)):
+            while (size is None or have <= size) and (chunk := response.read(_CHUNK)):
                 file.write(chunk)
                 have += len(chunk)
                 if progress is not None:
                     progress(have, size)
         # urllib returns a short body without a word, so the announced length is checked here.
         left = response.length
-    if left and have < size:
+    if left and (size is None or have < size):
         raise http.client.IncompleteRead(b"", left)
 
 

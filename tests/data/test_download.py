@@ -1,12 +1,20 @@
 """Downloads from a server on this machine that misbehaves in every way we know of."""
 
+import dataclasses
+import gzip
 import hashlib
 import http.server
+import io
+import tarfile
 import threading
 
+import numpy as np
 import pytest
 
 from seqjax.data import REMOTE_FILES, RemoteFile, download
+from seqjax.data.archives import LETTER, letters, recordings, recordings_by_name
+from seqjax.data.download import download_dataset, read_verified
+from seqjax.data.remote_files import datasets
 from seqjax.errors import DataError
 
 CONTENT = bytes(range(256)) * 1000
@@ -160,8 +168,95 @@ def test_no_network(server, tmp_path, monkeypatch):
 
 
 def test_unknown_names_and_folders_that_cannot_be_written(server, tmp_path):
-    with pytest.raises(DataError, match="nothing to download by the name 'fill'; known: file, tiny-shakespeare"):
+    with pytest.raises(DataError, match="nothing to download by the name 'fill'; did you mean 'file'"):
         download("fill", tmp_path)
     (tmp_path / "folder").write_text("in the way")
     with pytest.raises(DataError, match=r"cannot write to .*set SEQJAX_DATA"):
         download("file", tmp_path)
+
+
+def test_a_file_is_found_in_every_form_that_its_content_may_have(tmp_path, monkeypatch):
+    packed = gzip.compress(CONTENT)
+    for path in ("a.bin", "b.bin.gz"):
+        remote = RemoteFile(path=path, urls=(), sha256=hashlib.sha256(CONTENT).hexdigest(), size=None, also=("c.bin",))
+        monkeypatch.setitem(REMOTE_FILES, "file", remote)
+        for place, content in (("a.bin", CONTENT), ("a.bin.gz", packed), ("c.bin", packed), ("b.bin", CONTENT)):
+            folder = tmp_path / path / place
+            folder.mkdir(parents=True)
+            (folder / place).write_bytes(content)
+            if place[0] in (path[0], "c"):
+                assert read_verified("file", folder) == CONTENT
+                assert download("file", folder) == folder / place
+            else:
+                with pytest.raises(DataError, match="no file"):
+                    read_verified("file", folder)
+
+
+@pytest.mark.parametrize(
+    "content", [gzip.compress(CONTENT)[:-9], b"\x1f\x8b" + b"x" * 50, gzip.compress(b"other"), b""]
+)
+def test_a_damaged_file_is_refused(tmp_path, monkeypatch, content):
+    register(monkeypatch, "no address")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "file.bin.gz").write_bytes(content)
+    with pytest.raises(DataError, match=r"file: .*file.bin.gz has (bytes that|sha256).*; move the file away"):
+        read_verified("file", tmp_path)
+
+
+def test_a_file_of_unknown_size_is_fetched_whole(server, tmp_path, monkeypatch):
+    remote = dataclasses.replace(REMOTE_FILES["file"], size=None, dataset="several")
+    monkeypatch.setitem(REMOTE_FILES, "file", remote)
+    server.breaks_after = 100_000
+    with pytest.raises(DataError, match=r"100000 of an unknown number of bytes are kept"):
+        download("file", tmp_path)
+    server.breaks_after = None
+    seen = []
+    paths = download_dataset("several", tmp_path, lambda name: lambda done, total: seen.append((name, done, total)))
+    assert [path.read_bytes() for path in paths] == [CONTENT]
+    assert seen[-1] == ("file", len(CONTENT), None)
+    with pytest.raises(DataError, match="nothing to download by the name 'severel'; did you mean 'several'"):
+        download_dataset("severel", tmp_path)
+
+
+def test_every_known_file_has_addresses_and_a_checksum():
+    assert {name for names in datasets().values() for name in names} == set(REMOTE_FILES)
+    places = [place for remote in REMOTE_FILES.values() for place in remote.places]
+    assert len(set(places)) == len(places)
+    for remote in REMOTE_FILES.values():
+        assert len(bytes.fromhex(remote.sha256)) == 32
+        assert remote.urls
+        assert all(url.startswith(("https://", "http://")) for url in remote.urls)
+
+
+def test_archives_have_one_form():
+    def packed(mode, *names):
+        stream = io.BytesIO()
+        with tarfile.open(fileobj=stream, mode=mode) as archive:
+            for name in names:
+                info = tarfile.TarInfo(name)
+                info.size = 3
+                archive.addfile(info, io.BytesIO(name[-7:-4].encode()))
+        return stream.getvalue()
+
+    one = recordings(packed("w:xz", "recordings/1_b.wav", "recordings/0_a.wav"))
+    assert one == recordings(packed("w:gz", "top-level/recordings/0_a.wav", "read.me", "top-level/recordings/1_b.wav"))
+    assert recordings_by_name(one) == {"0_a.wav": b"0_a", "1_b.wav": b"1_b"}
+
+
+def test_letters_as_published_and_as_arrays_are_the_same():
+    rng = np.random.default_rng(0)
+    lengths, folds = np.array([2, 1, 3]), np.array([4, 0, 9])
+    labels, pixels = rng.integers(0, 26, 6), rng.integers(0, 2, (6, 128))
+    stream = io.BytesIO()
+    np.savez(stream, lengths=lengths, folds=folds, labels=labels, pixels_packed=np.packbits(pixels, 1))
+    rows, following = [], ["2", "-1", "-1", "5", "6", "-1"]
+    for i in range(6):
+        head = [i + 1, chr(97 + labels[i]), following[i], 7, 1, np.repeat(folds, lengths)[i]]
+        rows.append("\t".join(map(str, [*head, *pixels[i]])) + "\t\n")
+    expected = letters(stream.getvalue())
+    assert letters("".join(rows).encode()) == expected
+    assert letters(gzip.compress("".join(rows).encode())) == expected
+    found = np.frombuffer(expected, LETTER)
+    assert found["word"].tolist() == [0, 0, 1, 2, 2, 2]
+    assert found["fold"].tolist() == [4, 4, 0, 9, 9, 9]
+    np.testing.assert_array_equal(np.unpackbits(found["pixels"], axis=1), pixels)
