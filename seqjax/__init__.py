@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from seqjax import decoding as decoding
     from seqjax import laws as laws
     from seqjax import losses as losses
+    from seqjax import metrics as metrics
     from seqjax import nn as nn
     from seqjax import optim as optim
     from seqjax import parallel as parallel
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from seqjax.engine import explain as explain
     from seqjax.engine import scan as scan
 
-_MODULES = ("analysis", "cells", "data", "decoding", "laws", "losses", "nn", "optim", "parallel", "train")
+_MODULES = ("analysis", "cells", "data", "decoding", "laws", "losses", "metrics", "nn", "optim", "parallel", "train")
 _NAMES = {
     "Cell": "seqjax.cells",
     "card": "seqjax.cards",
@@ -50,6 +51,7 @@ __all__ = [
     "explain",
     "laws",
     "losses",
+    "metrics",
     "nn",
     "optim",
     "parallel",
