@@ -6,11 +6,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from seqjax.losses.masks import checked_mask, masked_mean
 
-def cross_entropy(logits: Any, labels: Any, mask: Any = None) -> jax.Array:
+
+def cross_entropy(logits: Any, labels: Any, mask: Any = None, *, label_smoothing: float = 0.0) -> jax.Array:
     r"""The loss of every position, in nats.
 
-    .. math:: \ell = \log \sum_j e^{z_j} - z_y
+    .. math:: \ell = \log \sum_j e^{z_j} - (1 - \epsilon) \, z_y - \frac{\epsilon}{K} \sum_j z_j
 
     Half-precision logits are summed in float32. What a masked position holds (NaN logits, a label of -1) touches
     neither values nor gradients. A label outside ``0 ... classes - 1`` that is not masked makes its loss NaN.
@@ -19,12 +21,15 @@ def cross_entropy(logits: Any, labels: Any, mask: Any = None) -> jax.Array:
         logits: ``[*positions, classes]``, not normalised.
         labels: whole numbers ``[*positions]``.
         mask: booleans ``[*positions]``, True where the position counts; every position if not given.
+        label_smoothing: the share :math:`\epsilon` of the target that is spread evenly over all :math:`K` classes, the
+            right one among them (Szegedy et al., "Rethinking the Inception architecture", 2016).
 
     Returns:
         ``[*positions]``, zero where masked.
 
     Raises:
-        ValueError: shapes that do not fit, labels that are not whole numbers, a mask that is not boolean.
+        ValueError: shapes that do not fit, labels that are not whole numbers, a mask that is not boolean, a share that
+            is not between 0 and 1.
 
     Example:
         >>> import jax.numpy as jnp, seqjax
@@ -33,9 +38,9 @@ def cross_entropy(logits: Any, labels: Any, mask: Any = None) -> jax.Array:
         ((2, 3), 1.3863)
     """
     logits, labels = jnp.asarray(logits), jnp.asarray(labels)
-    _check(logits, labels)
+    _check(logits, labels, label_smoothing)
     if mask is not None:
-        mask = _checked_mask(mask, labels)
+        mask = checked_mask(mask, labels.shape, "the labels")
         # Masking the loss alone would multiply a NaN by zero in the backward pass.
         logits, labels = jnp.where(mask[..., None], logits, 0), jnp.where(mask, labels, 0)
     classes = logits.shape[-1]
@@ -43,18 +48,15 @@ def cross_entropy(logits: Any, labels: Any, mask: Any = None) -> jax.Array:
     # A negative index would count from the end.
     index = jnp.where(labels < 0, classes, labels)[..., None]
     chosen = jnp.take_along_axis(logits, index, axis=-1, mode="fill", fill_value=jnp.nan)[..., 0]
+    if label_smoothing:
+        chosen = (1 - label_smoothing) * chosen + label_smoothing * jnp.mean(logits, axis=-1)
     losses = jax.nn.logsumexp(logits, axis=-1) - chosen
     return losses if mask is None else jnp.where(mask, losses, 0)
 
 
-def mean_cross_entropy(logits: Any, labels: Any, mask: Any = None) -> jax.Array:
-    """:func:`cross_entropy` averaged over the positions that count, whatever sequence they are in; 0 if none counts.
-
-    To average over several batches, add up the losses and the positions: batches with fewer of them weigh less.
-    """
-    losses = cross_entropy(logits, labels, mask)
-    count = losses.size if mask is None else jnp.sum(mask)
-    return jnp.sum(losses) / jnp.maximum(count, 1)
+def mean_cross_entropy(logits: Any, labels: Any, mask: Any = None, *, label_smoothing: float = 0.0) -> jax.Array:
+    """:func:`cross_entropy` averaged by :func:`~seqjax.losses.masked_mean`."""
+    return masked_mean(cross_entropy(logits, labels, mask, label_smoothing=label_smoothing), mask)
 
 
 def bits_per_symbol(nats: Any) -> Any:
@@ -62,7 +64,7 @@ def bits_per_symbol(nats: Any) -> Any:
     return nats / math.log(2)
 
 
-def _check(logits: jax.Array, labels: jax.Array) -> None:
+def _check(logits: jax.Array, labels: jax.Array, label_smoothing: float) -> None:
     if not jnp.issubdtype(labels.dtype, jnp.integer):
         raise ValueError(f"labels must be whole numbers, one class a position, got {labels.dtype}")
     if logits.ndim == 0 or logits.shape[:-1] != labels.shape:
@@ -70,12 +72,5 @@ def _check(logits: jax.Array, labels: jax.Array) -> None:
             f"logits have shape {logits.shape} and labels {labels.shape}, "
             "expected [*positions, classes] and [*positions]"
         )
-
-
-def _checked_mask(mask: Any, labels: jax.Array) -> jax.Array:
-    mask = jnp.asarray(mask)
-    if mask.dtype != jnp.bool_:
-        raise ValueError(f"mask must be booleans (True = this position counts), got {mask.dtype}; try mask != 0")
-    if mask.shape != labels.shape:
-        raise ValueError(f"mask has shape {mask.shape}, expected that of the labels, {labels.shape}")
-    return mask
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"label_smoothing is a share of the target, 0 to 1, got {label_smoothing}")

@@ -46,6 +46,37 @@ def test_agrees_with_torch(data):
     np.testing.assert_allclose(gradient, torch_logits.grad, atol=1e-6)
 
 
+@pytest.mark.parametrize("share", [0.1, 1.0])
+def test_label_smoothing_is_that_of_torch(data, share):
+    torch = pytest.importorskip("torch")
+    logits, labels, mask = data
+    torch_logits = torch.tensor(logits, requires_grad=True)
+    expected = torch.nn.functional.cross_entropy(
+        torch_logits.reshape(-1, CLASSES),
+        torch.tensor(labels).reshape(-1),
+        reduction="none",
+        label_smoothing=share,
+    ).reshape(BATCH, TIME)
+    (expected * torch.tensor(mask)).sum().div(mask.sum()).backward()
+    damaged = jnp.where(mask[..., None], logits, jnp.nan)
+    losses = cross_entropy(damaged, labels, mask, label_smoothing=share)
+    np.testing.assert_allclose(losses, np.where(mask, expected.detach(), 0), rtol=1e-5, atol=1e-6)
+    gradient = jax.grad(lambda logits: mean_cross_entropy(logits, labels, mask, label_smoothing=share))(damaged)
+    np.testing.assert_allclose(gradient, torch_logits.grad, atol=1e-6)
+
+
+def test_no_smoothing_changes_no_bit(data):
+    logits, labels, mask = data
+    np.testing.assert_array_equal(
+        cross_entropy(logits, labels, mask, label_smoothing=0.0), cross_entropy(logits, labels, mask)
+    )
+
+
+def test_a_share_out_of_range():
+    with pytest.raises(ValueError, match="label_smoothing is a share of the target, 0 to 1, got 1.5"):
+        cross_entropy(jnp.zeros((2, CLASSES)), jnp.array([0, 1]), label_smoothing=1.5)
+
+
 def test_large_logits_do_not_overflow():
     logits = jnp.array([[1e4, 0.0, -1e4]])
     np.testing.assert_allclose(cross_entropy(logits, jnp.array([0])), [0.0])
