@@ -186,10 +186,12 @@ def _contract(
     of_summed, of_inputs = traced.outputs[: len(summed)], traced.outputs[len(summed) : first]
     cotangents, moving = traced.outputs[first : first + len(products)], traced.outputs[first + len(products) :]
     biases: dict[Var, Var] = {}
+    # The gradient of a parameter that is only compared is a literal zero, which nothing defines.
+    definition = lambda atom: definitions.get(atom) if isinstance(atom, Var) else None
     for parameter, gradient in zip(summed, of_summed, strict=True):
-        equation = definitions.get(gradient)
+        equation = definition(gradient)
         if equation is not None and equation.primitive.name == "reshape":
-            equation = definitions.get(equation.invars[0])
+            equation = definition(equation.invars[0])
         if equation is None or equation.primitive.name != "reduce_sum":
             continue
         [value] = variables(equation.invars)

@@ -658,6 +658,13 @@ def parameters_of_no_use() -> Problem:
 
 
 @nasty
+def parameters_that_are_only_compared() -> Problem:
+    """Their gradient is a literal zero, which no equation defines."""
+    step = lambda p, c, x: (jnp.tanh(jnp.where(x @ p["v"] > p["b"], c @ p["w"], c) + x), None)
+    return Problem(step, {"w": W, "v": U, "b": jnp.float32(0.1)}, H, X)
+
+
+@nasty
 def printing() -> Problem:
     """An effect inside the step."""
 
