@@ -15,6 +15,9 @@ from seqjax.data.download import download as download
 from seqjax.data.download import download_dataset as download_dataset
 from seqjax.data.records import Dataset as Dataset
 from seqjax.data.records import Records as Records
+from seqjax.data.sources import SOURCES as SOURCES
+from seqjax.data.sources import Source as Source
+from seqjax.data.sources import load_dataset as load_dataset
 from seqjax.data.streams import ContiguousStreams as ContiguousStreams
 from seqjax.data.streams import EvaluationBatch as EvaluationBatch
 from seqjax.data.streams import TextBatch as TextBatch

@@ -17,12 +17,12 @@ def recordings(content: bytes) -> bytes:
     Raises:
         tarfile.TarError: it is not an archive, or a damaged one.
     """
+    files = {}
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        files = {
-            member.name.rpartition("/")[2]: archive.extractfile(member).read()  # ty: ignore[unresolved-attribute]
-            for member in archive
-            if member.isfile() and member.name.endswith(".wav")
-        }
+        for member in archive:
+            file = archive.extractfile(member) if member.name.endswith(".wav") else None
+            if file is not None:
+                files[member.name.rpartition("/")[2]] = file.read()
     return b"".join(f"{name} {len(files[name])}\n".encode() + files[name] for name in sorted(files))
 
 
@@ -44,7 +44,7 @@ def letters(content: bytes) -> bytes:
     if content.startswith(b"PK"):
         with np.load(io.BytesIO(content)) as arrays:
             lengths = arrays["lengths"]
-            found = np.empty(lengths.sum(), LETTER)
+            found: np.ndarray = np.empty(lengths.sum(), LETTER)
             found["word"] = np.repeat(np.arange(lengths.size), lengths)
             found["fold"] = np.repeat(arrays["folds"], lengths)
             found["letter"], found["pixels"] = arrays["labels"], arrays["pixels_packed"]
@@ -52,7 +52,7 @@ def letters(content: bytes) -> bytes:
     text = gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
     # Number, letter, number of the next (-1 at the end of a word), word, position, fold, 128 pixels.
     rows = [line.split() for line in text.decode("ascii").splitlines()]
-    found = np.empty(len(rows), LETTER)
+    found: np.ndarray = np.empty(len(rows), LETTER)
     ends = np.array([row[2] == "-1" for row in rows])
     found["word"] = np.cumsum(ends) - ends
     found["letter"] = [ord(row[1]) - ord("a") for row in rows]

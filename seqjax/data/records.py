@@ -1,15 +1,16 @@
 """Sequences with their targets, in three parts."""
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from seqjax.errors import DataError
 
-PARTS = ("train", "validation", "test")
+Part = Literal["train", "validation", "test"]
+PARTS: tuple[Part, ...] = ("train", "validation", "test")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -33,8 +34,8 @@ class Records:
         (2, [['wake', 'me']])
     """
 
-    inputs: Sequence[Any]
-    targets: Sequence[Any]
+    inputs: Sequence[Any] | np.ndarray
+    targets: Sequence[Any] | np.ndarray
     labels: Sequence[str] | None = None
     names: Sequence[str] | None = None
     references: Sequence[Sequence[Any]] | None = None
@@ -51,18 +52,17 @@ class Records:
     def take(self, indices: npt.ArrayLike) -> "Records":
         """The records of these numbers, in this order."""
         chosen = np.asarray(indices, np.int64)
-        return Records(
-            **{
-                field: values[chosen] if isinstance(values, np.ndarray) else [values[i] for i in chosen.tolist()]
-                for field, values in self._present().items()
-            }
-        )
+        taken: dict[str, Any] = {
+            field: values[chosen] if isinstance(values, np.ndarray) else [values[i] for i in chosen.tolist()]
+            for field, values in self._present().items()
+        }
+        return Records(**taken)
 
     def name(self, index: int) -> str:
         """How messages call a record."""
         return f"record {index}" if self.names is None else self.names[index]
 
-    def _present(self) -> dict[str, Sequence[Any]]:
+    def _present(self) -> dict[str, Sequence[Any] | np.ndarray]:
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {field: value for field, value in values.items() if value is not None}
 
@@ -76,12 +76,14 @@ class Dataset:
         train: part for training.
         validation: part for early stopping and other choices.
         test: part for the last evaluation.
+        details: what else a source has to say, such as the scale of a series, or how many records it left out.
     """
 
     name: str
     train: Records
     validation: Records
     test: Records
+    details: Mapping[str, Any] = dataclasses.field(default_factory=dict, kw_only=True)
 
     def part(self, name: str) -> Records:
         """One of ``train``, ``validation`` and ``test``.

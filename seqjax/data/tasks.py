@@ -15,11 +15,10 @@ import numpy as np
 from seqjax.data.baselines import unigram_bits
 from seqjax.data.config import TextConfig
 from seqjax.data.corpora import Corpus, load_corpus
+from seqjax.data.records import PARTS, Part
 from seqjax.data.vocabulary import Vocabulary, vocabulary_for
 from seqjax.errors import DataError, nearest
 
-Part = Literal["train", "validation", "test"]
-PARTS: tuple[Part, ...] = ("train", "validation", "test")
 Metric = Literal["squared error", "bits", "accuracy", "strings right"]
 
 
@@ -239,6 +238,51 @@ class Parity(Task):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class TemporalOrder(Task):
+    """Say in which order two symbols came, far apart and far before the end (Hochreiter and Schmidhuber 1997, task 6a).
+
+    A sequence begins with E, ends with B, and has a, b, c and d at random between but for two steps, each of which is
+    X or Y: one after a tenth to a fifth of the sequence, one after five to six tenths. The four classes XX, XY, YX and
+    YY are to be told at the last step.
+    """
+
+    length: int = 60
+
+    name = "temporal-order"
+    metric = "accuracy"
+    asks = "say in which order two symbols came"
+    without_memory = "guessing one of 4 orders"
+    input_size = 8
+    output_size = 4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.length < 10:
+            raise DataError(f"TemporalOrder.length must be at least 10, for places in tenths of it, got {self.length}")
+
+    @property
+    def longest(self) -> int:
+        """The length."""
+        return self.length
+
+    def trivial(self) -> float:
+        """A quarter."""
+        return 1 / self.output_size
+
+    def _draw(self, rng: np.random.Generator, size: int, part: Part) -> TaskBatch:
+        x, begin, end = 4, 6, 7
+        inputs = rng.integers(0, 4, (self.length, size), np.int32)
+        inputs[0], inputs[-1] = begin, end
+        answer = rng.integers(0, 4, size, np.int32)
+        rows, tenth = np.arange(size), self.length // 10
+        inputs[rng.integers(tenth, 2 * tenth, size), rows] = x + answer // 2
+        inputs[rng.integers(5 * tenth, 6 * tenth, size), rows] = x + answer % 2
+        mask = np.zeros(inputs.shape, bool)
+        mask[-1] = True
+        return TaskBatch(inputs, np.where(mask, answer, 0), mask)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Counting(Task):
     """Say after every b of :math:`a^n b^n` whether a b follows or the end (Gers and Schmidhuber 2001).
 
@@ -334,7 +378,7 @@ def _load(config: TextConfig) -> tuple[Corpus, Vocabulary, dict[str, np.ndarray]
 
 
 TASKS: dict[str, type[Task]] = {
-    task.name: task for task in (Adding, CopyMemory, DelayedRecall, Parity, Counting, NextCharacter)
+    task.name: task for task in (Adding, CopyMemory, DelayedRecall, TemporalOrder, Parity, Counting, NextCharacter)
 }
 
 

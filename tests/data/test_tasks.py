@@ -69,6 +69,21 @@ def test_recall():
         assert list(np.flatnonzero(mask)) == [3, 4, 5, 6, 7]
 
 
+def test_temporal_order():
+    found = set()
+    for inputs, targets, mask in sequences(make_task("temporal-order", length=30)):
+        places = [step for step, symbol in enumerate(inputs) if symbol in (4, 5)]
+        assert [inputs[0], inputs[-1]] == [6, 7]
+        assert len(places) == 2
+        assert 3 <= places[0] < 6
+        assert 15 <= places[1] < 18
+        assert set(inputs[1:-1]) <= {0, 1, 2, 3, 4, 5}
+        order = "".join("XY"[inputs[place] - 4] for place in places)
+        found.add((order, int(targets[-1])))
+        assert list(np.flatnonzero(mask)) == [29]
+    assert found == {("XX", 0), ("XY", 1), ("YX", 2), ("YY", 3)}
+
+
 def test_parity():
     for inputs, targets, mask in sequences(make_task("parity", length=7)):
         assert [sum(inputs[: t + 1]) % 2 for t in range(7)] == list(targets)
@@ -100,7 +115,7 @@ def test_characters(tmp_path):
 
 
 # The best that knows the present input only, searched for over all of its kind on many sequences.
-@pytest.mark.parametrize("name", ["parity", "anbn", "copy", "recall", "adding"])
+@pytest.mark.parametrize("name", ["parity", "anbn", "copy", "recall", "adding", "temporal-order"])
 def test_the_trivial_predictor_is_computed(name):
     task = make_task(name)
     inputs, targets, mask = task.batch((1,), 4000, "test")
@@ -108,7 +123,7 @@ def test_the_trivial_predictor_is_computed(name):
         reached = targets[mask].var()
     elif task.metric == "accuracy":
         reached = sum(
-            max(np.mean((inputs == symbol) & (targets == answer)) for answer in range(task.output_size))
+            max(np.mean((inputs[mask] == symbol) & (targets[mask] == answer)) for answer in range(task.output_size))
             for symbol in range(task.input_size)
         )
     elif task.metric == "strings right":
@@ -126,6 +141,8 @@ def test_errors_name_the_task_and_the_next_move():
         make_task("adding_problem")
     with pytest.raises(DataError, match=r"Parity.length must be a positive whole number, got 0"):
         make_task("parity", length=0)
+    with pytest.raises(DataError, match=r"TemporalOrder.length must be at least 10, .* got 9"):
+        make_task("temporal-order", length=9)
     with pytest.raises(DataError, match=r"DelayedRecall.length must be above lag=10, got 10"):
         make_task("recall", length=10)
     with pytest.raises(DataError, match=r"part must be one of 'train', 'validation', 'test', got 'dev'"):
