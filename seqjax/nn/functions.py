@@ -104,6 +104,16 @@ def add_residual(inputs: Any, outputs: jax.Array) -> jax.Array:
     return inputs + outputs if jax.tree.structure(inputs) == jax.tree.structure(outputs) else outputs
 
 
+def valid_positions(positions: int, lengths: Any) -> jax.Array:
+    """``[*batch, positions]``: True until each sequence's end."""
+    return jnp.moveaxis(valid_steps(positions, jnp.asarray(lengths)), 0, -1)
+
+
+def side_by_side(parts: Sequence[jax.Array]) -> jax.Array:
+    """Features beside each other."""
+    return jnp.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
+
+
 def types(tree: Any) -> tuple[Any, ...]:
     """A tree's structure and its leaves' shapes and types: what trees must share to be stacked."""
     leaves, structure = jax.tree.flatten(tree)
@@ -157,9 +167,24 @@ def choose(condition: Any, yes: jax.Array, no: jax.Array) -> jax.Array:
     return jnp.where(condition, yes, no)
 
 
+def dropout_mask(key: jax.Array, rate: float, shape: tuple[int, ...]) -> jax.Array:
+    """What dropout keeps, drawn as :class:`flax.nnx.Dropout` draws it."""
+    return jax.random.bernoulli(key, 1 - rate, shape)
+
+
+def dropped(inputs: jax.Array, mask: jax.Array, rate: float) -> jax.Array:
+    """Inputs where the mask is True, as much larger as there are fewer."""
+    return jnp.where(mask, inputs / (1 - rate), 0)
+
+
 def one_hot(tokens: jax.Array, size: int, dtype: DTypeLike) -> jax.Array:
     """Tokens as unit vectors."""
     return jax.nn.one_hot(tokens, size, dtype=dtype)
+
+
+def is_real(leaf: Any) -> bool:
+    """Whether it holds floating-point numbers."""
+    return jnp.issubdtype(jnp.result_type(leaf), jnp.floating)
 
 
 def result_type(tree: Any) -> Any:

@@ -91,14 +91,20 @@ class Recurrent(Layer):
         """The cell's parameters as plain arrays: what the pure functions take."""
         return jax.tree.map(lambda param: param[...], self.params, is_leaf=lambda leaf: isinstance(leaf, nnx.Variable))
 
-    def time_major(self, inputs: Any, carry: Any = None, *, lengths: Any = None, resets: Any = None) -> tuple[Any, Any]:
-        """As the call, with inputs and outputs ``[time, *batch, features]`` and resets ``[time, *batch]``."""
-        params, noisy_carry, fresh_carry = self.param_values, carry, None
+    def start(self, inputs: Any, carry: Any, with_resets: bool = False) -> tuple[Any, Any, Any]:
+        """What a run over time-major inputs starts with: parameters, carry, and with resets the carry they restore.
+
+        In training those of a noisy cell are drawn, as :func:`functions.with_noise`; otherwise they are as given.
+        """
+        params = self.param_values
         key = self.rngs() if self.rngs is not None and not self.deterministic else None
         if isinstance(self.cell, Transform) and key is not None:
-            params, noisy_carry, fresh_carry = functions.with_noise(
-                self.cell, params, inputs, carry, key, resets is not None
-            )
+            return functions.with_noise(self.cell, params, inputs, carry, key, with_resets)
+        return params, carry, None
+
+    def time_major(self, inputs: Any, carry: Any = None, *, lengths: Any = None, resets: Any = None) -> tuple[Any, Any]:
+        """As the call, with inputs and outputs ``[time, *batch, features]`` and resets ``[time, *batch]``."""
+        params, noisy_carry, fresh_carry = self.start(inputs, carry, resets is not None)
         last, outputs = scan(
             self.cell,
             params,

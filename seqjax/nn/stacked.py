@@ -8,8 +8,11 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
 
+from seqjax.cells import Cell
 from seqjax.nn import functions
+from seqjax.nn.bidirectional import Bidirectional
 from seqjax.nn.layer import Layer
+from seqjax.nn.recurrent import Recurrent
 from seqjax.nn.repeated import Block, equal_blocks, finished, run_repeated
 
 NORMALIZATIONS = {"layer": nnx.LayerNorm, "rms": nnx.RMSNorm}
@@ -63,6 +66,42 @@ class Stacked(Layer):
         self.input_size = layers[0].input_size
         self.output_size = layers[-1].output_size
 
+    @classmethod
+    def from_cell(
+        cls,
+        cell: Callable[..., Cell],
+        input_size: int,
+        *,
+        hidden_size: int,
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        rngs: nnx.Rngs,
+        mode: Literal["auto", "lax"] = "auto",
+        checkpoint: Literal["sqrt"] | int | None = None,
+        param_dtype: DTypeLike = jnp.float32,
+        **options: Any,
+    ) -> "Stacked":
+        """Layers of one kind of cell.
+
+        Args:
+            cell: a cell class, or any function of ``input_size`` and ``hidden_size`` that makes a cell.
+            input_size: features of the inputs.
+            hidden_size: hidden units of every layer, of each direction if there are two.
+            num_layers: layers on top of each other.
+            bidirectional: two directions in every layer, their outputs side by side.
+            rngs: the stream ``params`` draws the parameters, ``dropout`` the masks.
+            mode: as for :func:`seqjax.scan`.
+            checkpoint: as for :func:`seqjax.scan`.
+            param_dtype: type of the parameters.
+            options: ``residual``, ``dropout``, ``normalization`` and ``compile_once``.
+        """
+        build = Bidirectional.from_cell if bidirectional else Recurrent
+        layers = []
+        for _ in range(num_layers):
+            layer_cell = cell(input_size=layers[-1].output_size if layers else input_size, hidden_size=hidden_size)
+            layers.append(build(layer_cell, rngs=rngs, mode=mode, checkpoint=checkpoint, param_dtype=param_dtype))
+        return cls(layers, rngs=rngs, param_dtype=param_dtype, **options)
+
     @property
     def input_shapes(self) -> Any:
         """Those of the lowest layer."""
@@ -103,6 +142,21 @@ class Stacked(Layer):
 
         self._through(run, inputs, tuple(None for _ in self.layers) if carry is None else carry)
         return tuple(seen)
+
+    def dropout_masks(self, leading_shape: tuple[int, ...]) -> tuple[Any, ...]:
+        """Which of its inputs each layer sees in a call, ``[*leading_shape, features]``; ``None`` for all.
+
+        For who runs the layers in a loop of their own: drawn as a call draws them.
+        """
+        if self.dropout is None or self.dropout.deterministic or self.dropout.rngs is None:
+            return tuple(None for _ in self.layers)
+        rate, stream = self.dropout.rate, self.dropout.rngs
+        shapes = [(*leading_shape, layer.input_size) for layer in self.layers[1:]]
+        return (None, *(functions.dropout_mask(stream(), rate, shape) for shape in shapes))
+
+    def dropped(self, inputs: Any, mask: Any) -> Any:
+        """What a layer sees of its inputs with a mask of :meth:`dropout_masks`."""
+        return inputs if self.dropout is None else functions.dropped(inputs, mask, self.dropout.rate)
 
     def initial_carry(self, batch_size: int | tuple[int, ...] = ()) -> tuple[Any, ...]:
         """The initial carry of every layer."""
