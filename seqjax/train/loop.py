@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from seqjax.config import config_to_dict
 from seqjax.errors import TrainingError
 from seqjax.optim import learning_rate_at, skipped_updates
 from seqjax.train.best import Best, selected, with_prefix, with_selected, without_prefix
 from seqjax.train.checkpoints import Checkpoints, Restored
-from seqjax.train.experiment import Experiment
+from seqjax.train.experiment import Batch, Experiment
 from seqjax.train.gradients import FlowCallback
 from seqjax.train.interrupts import Interrupted, Interrupts
 from seqjax.train.learner import TrainState, from_arrays, to_arrays, without_totals
@@ -81,8 +82,10 @@ class Trainer:
         self._rows = Rows(run_directory / "metrics.jsonl", last_step=last_row)
         self._timing = Rows(run_directory / "timing.jsonl", last_step=self._reported)
         self._events = Events(run_directory / "tensorboard", tensorboard, last_step=last_row)
+        self._compiled: set[tuple[tuple[int, ...], ...]] = set()
         self._mark: float | None = None
-        self._marked_step, self._marked_units = self._step, self._units
+        self._marked_units = self._units
+        self._row_seconds, self._row_units = 0.0, 0
         self._session_started = time.perf_counter()
 
     def train(self) -> None:
@@ -115,15 +118,15 @@ class Trainer:
         while self._step < train.steps:
             interrupts.poll()
             batch = self.experiment.batch(self._step)
+            compiles = self._compiles(batch, in_flight)
             self.state, loss = self.experiment.learner.update(self.state, batch.arrays, batch.fresh)
             in_flight.append(loss)
             if len(in_flight) > _UPDATES_IN_FLIGHT:
                 in_flight.popleft().block_until_ready()
             self._step += 1
             self._units += batch.units
-            if self._mark is None:
+            if compiles:
                 loss.block_until_ready()
-                self._mark = 0.0
                 self._restart_mark()
             shown.advance(self._step)
             if self._due(train.log_every, train.eval_every):
@@ -132,6 +135,17 @@ class Trainer:
                 self._report_flow()
             if self._step % train.checkpoint_every == 0 or self._step == train.steps:
                 self._save()
+
+    def _compiles(self, batch: Batch, in_flight: collections.deque[jax.Array]) -> bool:
+        """Whether batches of these shapes are new to this session: the update compiles, so its time is no speed."""
+        shapes = tuple(np.shape(leaf) for leaf in jax.tree.leaves(batch.arrays))
+        if shapes in self._compiled:
+            return False
+        self._compiled.add(shapes)
+        if in_flight:
+            in_flight[-1].block_until_ready()
+        self._tick()
+        return True
 
     def _due(self, *every: int) -> bool:
         """Whether the step has a row that is not yet written, given the periods at which rows are."""
@@ -143,7 +157,9 @@ class Trainer:
         self._check_finite()
         experiment, config = self.experiment, self.experiment.config
         totals = jax.device_get(self.state.totals)
-        rate = self._tick()
+        self._tick()
+        rate = self._row_units / self._row_seconds if self._row_seconds else None
+        self._row_seconds, self._row_units = 0.0, 0
         evaluated = self._due(config.train.eval_every)
         if evaluated:
 
@@ -219,20 +235,18 @@ class Trainer:
         self._measured = self._step
         self._restart_mark()
 
-    def _tick(self) -> float | None:
-        """Units per second since the last mark; every update before must be done."""
-        if self._mark is None or self._step == self._marked_step:
-            return None
-        seconds = time.perf_counter() - self._mark
-        units = self._units - self._marked_units
-        self.clock.training_seconds += seconds
-        self.clock.training_units += units
+    def _tick(self) -> None:
+        """Count the time since the last mark; every update before must be done."""
+        if self._mark is not None and self._units > self._marked_units:
+            seconds, units = time.perf_counter() - self._mark, self._units - self._marked_units
+            self.clock.training_seconds += seconds
+            self.clock.training_units += units
+            self._row_seconds += seconds
+            self._row_units += units
         self._restart_mark()
-        return units / seconds
 
     def _restart_mark(self) -> None:
-        if self._mark is not None:
-            self._mark, self._marked_step, self._marked_units = time.perf_counter(), self._step, self._units
+        self._mark, self._marked_units = time.perf_counter(), self._units
 
     def _count_seconds(self) -> float:
         now = time.perf_counter()

@@ -2,11 +2,17 @@
 
 from seqjax.config.schema import ExperimentConfig
 from seqjax.config.tasks.classification import ClassificationExperiment
+from seqjax.config.tasks.ctc import CTCExperiment
 from seqjax.config.tasks.language_model import LanguageModelExperiment
+from seqjax.config.tasks.sequence_to_sequence import SequenceToSequenceExperiment
+from seqjax.config.tasks.tagging import TaggingExperiment
 
 EXPERIMENTS: dict[str, type[ExperimentConfig]] = {
     "classification": ClassificationExperiment,
+    "ctc": CTCExperiment,
     "language_model": LanguageModelExperiment,
+    "sequence_to_sequence": SequenceToSequenceExperiment,
+    "tagging": TaggingExperiment,
 }
 """The schemas, by the name of their task."""
 

@@ -5,10 +5,18 @@ from typing import Any
 
 from seqjax.config import ExperimentConfig
 from seqjax.train.experiment import Experiment
+from seqjax.train.tasks.classification import ClassificationTask
+from seqjax.train.tasks.ctc import CTCTask
 from seqjax.train.tasks.language_model import LanguageModelTask
+from seqjax.train.tasks.sequence_to_sequence import SequenceToSequenceTask
+from seqjax.train.tasks.tagging import TaggingTask
 
 TASKS: dict[str, type[Experiment]] = {
+    "classification": ClassificationTask,
+    "ctc": CTCTask,
     "language_model": LanguageModelTask,
+    "sequence_to_sequence": SequenceToSequenceTask,
+    "tagging": TaggingTask,
 }
 """The experiments, by the name of their task."""
 

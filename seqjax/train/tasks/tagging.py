@@ -1,0 +1,216 @@
+"""The tag of every token, and perhaps the class of the whole: many to many of equal length."""
+
+import collections
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from seqjax.data import Records, TokenVocabulary
+from seqjax.errors import DataError
+from seqjax.losses import cross_entropy
+from seqjax.metrics import Mean, span_scores
+from seqjax.nn import SequenceEncoder, SequenceTagger
+from seqjax.train.experiment import cell_maker
+from seqjax.train.learner import Objective
+from seqjax.train.tasks.inputs import Inputs
+from seqjax.train.tasks.supervised import Outputs, SupervisedTask, mapped, steps_mask
+
+
+class TagsOfSequence(Objective):
+    """Cross-entropy of tags in nats, and of the whole sequence's class where there is one.
+
+    A batch has ``inputs``, ``tags``, both with lengths, and ``valid``; where they are read, ``characters`` and
+    ``spelling`` (how many characters each word has); where there is one, ``labels``.
+    """
+
+    def __init__(self, label_weight: float = 1.0, label_smoothing: float = 0.0) -> None:
+        self._label_weight, self._label_smoothing = label_weight, label_smoothing
+
+    def loss(self, model: SequenceTagger, carry: Any, batch: Any, step: jax.Array) -> Any:
+        """Nats, and how many tokens."""
+        tags, labels, _ = self._losses(model, batch, self._label_smoothing)
+        return carry, jnp.sum(tags) + self._label_weight * jnp.sum(labels), jnp.sum(batch["tags_lengths"])
+
+    def evaluate(self, model: SequenceTagger, carry: Any, batch: Any) -> Any:
+        """Losses without smoothing, and the most probable tags and class."""
+        tags, labels, (logits, label_logits) = self._losses(model, batch, 0.0)
+        losses = jnp.sum(tags, axis=-1) + self._label_weight * labels
+        found = {"loss": losses, "weight": batch["tags_lengths"], "tags": jnp.argmax(logits, axis=-1)}
+        if label_logits is not None:
+            found["label"] = jnp.argmax(label_logits, axis=-1)
+        return carry, found
+
+    def _losses(self, model: SequenceTagger, batch: Any, smoothing: float) -> Any:
+        lengths = batch["inputs_lengths"]
+        logits = model(
+            batch["inputs"], lengths, characters=batch.get("characters"), character_lengths=batch.get("spelling")
+        )
+        logits, label_logits = logits if "labels" in batch else (logits, None)
+        mask = steps_mask(lengths, logits.shape[1])
+        tags = cross_entropy(logits, batch["tags"], mask, label_smoothing=smoothing)
+        labels = jnp.zeros(lengths.shape)
+        if label_logits is not None:
+            labels = cross_entropy(label_logits, batch["labels"], batch["valid"], label_smoothing=smoothing)
+        return tags, labels, (logits, label_logits)
+
+
+class TaggingTask(SupervisedTask):
+    """Sequences of tokens and of tags, perhaps with a class of the whole."""
+
+    higher_is_better = True
+    labels: TokenVocabulary | None = None
+    characters: TokenVocabulary | None = None
+
+    def learn_symbols(self, records: Records) -> None:
+        """Tokens, tags, the characters of words, and the classes of the whole."""
+        self.inputs = Inputs.learn(records.inputs, self.config.data)
+        self.tags = TokenVocabulary.learn(records.targets, special=())
+        if records.labels is not None:
+            self.labels = TokenVocabulary.learn([records.labels], special=())
+        if self.config.model.characters is not None:
+            self.characters = TokenVocabulary.learn(token for sequence in records.inputs for token in sequence)
+
+    def read_symbols(self, symbols: Mapping[str, Any]) -> None:
+        """As stored."""
+        self.inputs, self.tags = Inputs.from_json(symbols["inputs"]), TokenVocabulary.from_json(symbols["tags"])
+        for name in ("labels", "characters"):
+            if symbols[name] is not None:
+                setattr(self, name, TokenVocabulary.from_json(symbols[name]))
+
+    def symbols(self) -> dict[str, Any]:
+        """Tokens, tags, characters and classes."""
+        named = {"inputs": self.inputs, "tags": self.tags, "labels": self.labels, "characters": self.characters}
+        return {name: None if value is None else value.to_json() for name, value in named.items()}
+
+    @property
+    def unit(self) -> str:
+        """Token or frame."""
+        return self.inputs.unit
+
+    @property
+    def metric(self) -> str:
+        """The share of right tags, or the F1 of spans."""
+        return f"validation_{self.config.metric}"
+
+    @property
+    def baselines(self) -> Mapping[str, float]:
+        """Each token's most frequent tag of the training part, and for new tokens the most frequent tag of all."""
+        if self.inputs.vocabulary is None:
+            return {}
+        train, validation = self.dataset.train, self.dataset.validation
+        counts: dict[str, collections.Counter] = collections.defaultdict(collections.Counter)
+        for tokens, tags in zip(train.inputs, train.targets, strict=True):
+            for token, tag in zip(tokens, tags, strict=True):
+                counts[token][tag] += 1
+        usual = sum(counts.values(), collections.Counter()).most_common(1)[0][0]
+        likely = {token: each.most_common(1)[0][0] for token, each in counts.items()}
+        said = [[likely.get(token, usual) for token in tokens] for tokens in validation.inputs]
+        return {"most frequent tag of the word": self._tag_measures(said, validation)[self.config.metric]}
+
+    def columns(self, records: Records) -> dict[str, Any]:
+        """Tokens, tags, characters, classes.
+
+        Raises:
+            DataError: as many tags as tokens are not there, or a tag that the training part does not have.
+        """
+        for index, (tokens, tags) in enumerate(zip(records.inputs, records.targets, strict=True)):
+            if len(tokens) != len(tags):
+                raise DataError(f"{records.name(index)}: {len(tokens)} tokens and {len(tags)} tags; expected as many")
+        columns: dict[str, Any] = {
+            "inputs": self.inputs.encode(records.inputs),
+            "tags": [self.tags.encode(tags) for tags in records.targets],
+        }
+        if self.characters is not None:
+            spelled = [[self._spelled(token) for token in tokens] for tokens in records.inputs]
+            columns["characters"] = [self._table(words) for words in spelled]
+            columns["spelling"] = [np.array([len(word) for word in words], np.int32) for words in spelled]
+        if self.labels is not None:
+            assert records.labels is not None
+            columns["labels"] = self.labels.encode(list(records.labels))
+        return columns
+
+    def _spelled(self, token: str) -> np.ndarray:
+        assert self.characters is not None
+        width = self.config.model.characters.maximum_length
+        if len(token) > width:
+            token = token[: width // 2] + token[-(width - width // 2) :]
+        return self.characters.encode(token)
+
+    def _table(self, words: list[np.ndarray]) -> np.ndarray:
+        table = np.zeros((len(words), self.config.model.characters.maximum_length), np.int32)
+        for row, word in zip(table, words, strict=True):
+            row[: len(word)] = word
+        return table
+
+    def make_model(self, rngs: nnx.Rngs) -> nnx.Module:
+        """Embedding, characters, recurrent layers, heads."""
+        model = self.config.model
+        characters = None
+        if self.characters is not None:
+            reader = model.characters
+            characters = SequenceEncoder(
+                cell_maker(reader),
+                vocabulary_size=self.characters.size,
+                embedding_size=reader.embedding_size,
+                bidirectional=True,
+                rngs=rngs,
+                **self.stack_options(reader),
+            )
+        return SequenceTagger(
+            self.tags.size,
+            cell_maker(model),
+            sequence_label_size=None if self.labels is None else self.labels.size,
+            characters=characters,
+            **self.inputs.model_options,
+            embedding_size=model.embedding_size,
+            bidirectional=model.bidirectional,
+            pooling=model.pooling,
+            rngs=rngs,
+            **self.stack_options(model),
+        )
+
+    def objective(self) -> Objective:
+        """Cross-entropy."""
+        return TagsOfSequence(self.config.label_weight, self.config.label_smoothing)
+
+    def score(self, records: Records, outputs: Outputs) -> dict[str, float]:
+        """Tags, spans, classes, and sequences with nothing wrong."""
+        said = self._said(records, outputs)
+        measures = self._tag_measures(said, records)
+        right = [list(one) == list(other) for one, other in zip(said, records.targets, strict=True)]
+        if self.labels is not None:
+            assert records.labels is not None
+            labels = [self.labels.tokens[int(output["label"])] for output in outputs]
+            agree = [one == other for one, other in zip(labels, records.labels, strict=True)]
+            measures["label_accuracy"] = Mean.of(agree).value
+            right = [one and other for one, other in zip(right, agree, strict=True)]
+        return {**measures, "exact_match": Mean.of(right).value}
+
+    def texts(self, records: Records, outputs: Outputs) -> list[str]:
+        """Each token with its tag, and the class."""
+        lines = []
+        for tokens, tags, output in zip(records.inputs, self._said(records, outputs), outputs, strict=True):
+            pairs = " ".join(
+                tag if self.inputs.vocabulary is None else f"{token}/{tag}" for token, tag in zip(tokens, tags)
+            )
+            lines.append(pairs if self.labels is None else f"{self.labels.tokens[int(output['label'])]}: {pairs}")
+        return mapped([self.inputs.text(sequence) for sequence in records.inputs], lines)
+
+    def _said(self, records: Records, outputs: Outputs) -> list[list[str]]:
+        return [
+            self.tags.decode(output["tags"][: len(tokens)])
+            for tokens, output in zip(records.inputs, outputs, strict=True)
+        ]
+
+    def _tag_measures(self, said: list[list[str]], records: Records) -> dict[str, float]:
+        right = [
+            one == other for tags, wanted in zip(said, records.targets, strict=True) for one, other in zip(tags, wanted)
+        ]
+        measures = {"accuracy": Mean.of(right).value}
+        if self.config.metric == "span_f1":
+            measures["span_f1"] = span_scores(said, list(records.targets)).total.f1
+        return measures
