@@ -25,8 +25,9 @@ class Bucket:
 def make_buckets(lengths: Mapping[str, np.ndarray], count: int) -> list[Bucket]:
     """The at most ``count`` buckets that need the fewest padded steps.
 
-    Records are put in the order of their total length and cut into runs; which cuts are the best is found by dynamic
-    programming over the different totals (exactly, for one column of at most 256 different lengths).
+    Records are put in the order of their length and cut into runs; which cuts are the best is found by dynamic
+    programming over the different lengths (exactly, for one column of at most 256 of them). Several columns are cut
+    together, in the order of their total or of one of them, whichever wastes the least.
 
     Args:
         lengths: of each record, column by column; every column ``[records]``.
@@ -39,13 +40,45 @@ def make_buckets(lengths: Mapping[str, np.ndarray], count: int) -> list[Bucket]:
         [({'inputs': 3}, [0, 2, 4]), ({'inputs': 9}, [1, 3])]
     """
     columns = np.stack(list(lengths.values()))
-    totals = columns.sum(axis=0)
-    candidates = np.unique(totals)
+    orders = [columns.sum(axis=0), *columns] if len(columns) > 1 else [columns[0]]
+    return min((_cut(lengths, order, count) for order in orders), key=padded_steps)
+
+
+def padded_steps(buckets: Sequence[Bucket]) -> int:
+    """All steps of the members of buckets, with their padding."""
+    return sum(bucket.members.size * sum(bucket.lengths.values()) for bucket in buckets)
+
+
+def assign(lengths: Mapping[str, np.ndarray], shapes: Sequence[Mapping[str, int]]) -> list[Bucket]:
+    """Buckets of given shapes: each record in the shortest that it fits in, and one more for those that fit in none.
+
+    Example:
+        >>> import numpy as np
+        >>> buckets = assign({"inputs": np.array([3, 9, 2, 8, 3])}, [{"inputs": 8}, {"inputs": 3}])
+        >>> [(dict(bucket.lengths), bucket.members.tolist()) for bucket in buckets]
+        [({'inputs': 3}, [0, 2, 4]), ({'inputs': 8}, [3]), ({'inputs': 9}, [1])]
+    """
+    left = np.ones(len(next(iter(lengths.values()))), bool)
+    buckets = []
+    for shape in sorted(shapes, key=lambda shape: sum(shape.values())):
+        inside = left & np.logical_and.reduce([column <= shape[name] for name, column in lengths.items()])
+        left &= ~inside
+        if inside.any():
+            buckets.append(Bucket(dict(shape), np.flatnonzero(inside)))
+    if left.any():
+        longest = {name: int(column[left].max()) for name, column in lengths.items()}
+        buckets.append(Bucket(longest, np.flatnonzero(left)))
+    return buckets
+
+
+def _cut(lengths: Mapping[str, np.ndarray], order: np.ndarray, count: int) -> list[Bucket]:
+    columns = np.stack(list(lengths.values()))
+    candidates = np.unique(order)
     if candidates.size > _MOST_CANDIDATES:
         # The longest must stay among them.
-        places = np.linspace(0, totals.size - 1, _MOST_CANDIDATES + 1).round().astype(int)[1:]
-        candidates = np.unique(np.sort(totals)[places])
-    group = np.searchsorted(candidates, totals)
+        places = np.linspace(0, order.size - 1, _MOST_CANDIDATES + 1).round().astype(int)[1:]
+        candidates = np.unique(np.sort(order)[places])
+    group = np.searchsorted(candidates, order)
     number = candidates.size
     members = np.bincount(group, minlength=number)
     longest = np.zeros((len(columns), number), np.int64)
@@ -59,13 +92,6 @@ def make_buckets(lengths: Mapping[str, np.ndarray], count: int) -> list[Bucket]:
         buckets.append(Bucket({name: int(length) for name, length in zip(lengths, padded)}, inside))
         first = end + 1
     return buckets
-
-
-def waste(lengths: Mapping[str, np.ndarray], buckets: Sequence[Bucket]) -> float:
-    """The share of padding among all steps, from 0 to 1."""
-    needed = sum(int(column.sum()) for column in lengths.values())
-    padded = sum(bucket.members.size * sum(bucket.lengths.values()) for bucket in buckets)
-    return 1 - needed / padded if padded else 0.0
 
 
 def _best_cuts(members: np.ndarray, longest: np.ndarray, count: int) -> list[int]:

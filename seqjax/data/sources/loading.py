@@ -25,7 +25,7 @@ def load_dataset(name: str, root: str | os.PathLike[str] | None = None, **option
     Example:
         >>> dataset = load_dataset("reversal", train=3, longest=4)
         >>> dataset.train.inputs, dataset.train.targets
-        (['gde', 'bgih', 'ehe'], ['edg', 'higb', 'ehe'])
+        (['cea', 'cjba', 'hej'], ['aec', 'abjc', 'jeh'])
     """
     if name not in SOURCES:
         raise DataError(f"there is no data set {name!r}; {nearest(name, list(SOURCES))}")
