@@ -13,6 +13,9 @@ from seqjax.data.download import RemoteFile as RemoteFile
 from seqjax.data.download import data_root as data_root
 from seqjax.data.download import download as download
 from seqjax.data.download import download_dataset as download_dataset
+from seqjax.data.features import FeatureScale as FeatureScale
+from seqjax.data.features import log_mel as log_mel
+from seqjax.data.features import read_wav as read_wav
 from seqjax.data.records import Dataset as Dataset
 from seqjax.data.records import Records as Records
 from seqjax.data.sources import SOURCES as SOURCES
@@ -22,6 +25,9 @@ from seqjax.data.streams import ContiguousStreams as ContiguousStreams
 from seqjax.data.streams import EvaluationBatch as EvaluationBatch
 from seqjax.data.streams import TextBatch as TextBatch
 from seqjax.data.streams import evaluation_batches as evaluation_batches
+from seqjax.data.subwords import BytePairVocabulary as BytePairVocabulary
+from seqjax.data.subwords import ByteTokenVocabulary as ByteTokenVocabulary
+from seqjax.data.subwords import token_vocabulary_from_json as token_vocabulary_from_json
 from seqjax.data.tasks import TASKS as TASKS
 from seqjax.data.tasks import Task as Task
 from seqjax.data.tasks import TaskBatch as TaskBatch

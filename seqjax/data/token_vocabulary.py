@@ -4,13 +4,14 @@ import collections
 import dataclasses
 import functools
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from seqjax.errors import DataError, nearest
 
+PADDING = "<padding>"
 UNKNOWN = "<unknown>"
 BEGIN = "<begin>"
 END = "<end>"
@@ -43,7 +44,12 @@ class TokenVocabulary:
 
     @classmethod
     def learn(
-        cls, sequences: Iterable[Sequence[str]], *, special: Sequence[str] = (UNKNOWN,), minimum_count: int = 1
+        cls,
+        sequences: Iterable[Iterable[str]],
+        *,
+        special: Sequence[str] = (UNKNOWN,),
+        minimum_count: int = 1,
+        maximum_size: int | None = None,
     ) -> "TokenVocabulary":
         """The tokens of sequences, the most frequent first, after the special ones.
 
@@ -51,10 +57,23 @@ class TokenVocabulary:
             sequences: each a list of tokens, or a string, whose tokens are its characters.
             special: tokens that are there in any case; with :data:`UNKNOWN` among them, every token has a number.
             minimum_count: leave out those that occur less often.
+            maximum_size: leave out the rarest so that no more are left, special ones included.
         """
         counts = collections.Counter(token for sequence in sequences for token in sequence)
+        return cls.of_counts(counts, special=special, minimum_count=minimum_count, maximum_size=maximum_size)
+
+    @classmethod
+    def of_counts(
+        cls,
+        counts: Mapping[str, int],
+        *,
+        special: Sequence[str] = (UNKNOWN,),
+        minimum_count: int = 1,
+        maximum_size: int | None = None,
+    ) -> "TokenVocabulary":
+        """As :meth:`learn`, where it is known how often each token occurs."""
         found = sorted((-count, token) for token, count in counts.items() if count >= minimum_count)
-        return cls((*special, *(token for _, token in found if token not in special)))
+        return cls((*special, *(token for _, token in found if token not in special))[:maximum_size])
 
     @property
     def size(self) -> int:
@@ -80,19 +99,23 @@ class TokenVocabulary:
             )
         return self._numbers[token]
 
-    def encode(self, tokens: Sequence[str]) -> np.ndarray:
+    def encode(self, tokens: Sequence[str], unknown: Literal["map", "refuse"] = "map") -> np.ndarray:
         """The numbers of tokens, [len(tokens)] int32; those it does not have are :data:`UNKNOWN`.
 
+        Args:
+            tokens: a list of them, or a string, whose tokens are its characters.
+            unknown: ``refuse`` tokens that the vocabulary does not have, even if it has a number for them.
+
         Raises:
-            DataError: a token that the vocabulary does not have, and no :data:`UNKNOWN` in it either.
+            DataError: a token that the vocabulary does not have, and it is refused or there is no :data:`UNKNOWN`.
         """
-        unknown = self._numbers.get(UNKNOWN)
-        numbers = [self._numbers.get(token, unknown) for token in tokens]
+        number = self._numbers.get(UNKNOWN) if unknown == "map" else None
+        numbers = [self._numbers.get(token, number) for token in tokens]
         if None in numbers:
             position = numbers.index(None)
             raise DataError(
                 f"token {tokens[position]!r} at position {position} is not among the {self.size} of the vocabulary, "
-                "and it has none for what is unknown; leave the token out, or train with data that has it"
+                "and unknown ones have no number; leave the token out, or train with data that has it"
             )
         return np.array(numbers, np.int32)
 
@@ -113,6 +136,17 @@ class TokenVocabulary:
                 "model trained with another vocabulary?"
             )
         return [self.tokens[number] for number in values.tolist()]
+
+    def text(self, numbers: npt.ArrayLike, separator: str = " ") -> str:
+        """The tokens of numbers up to :data:`END`, without special ones but :data:`UNKNOWN`, and with spaces between.
+
+        Args:
+            numbers: of tokens.
+            separator: what stands between them; empty for characters.
+        """
+        tokens = self.decode(numbers)
+        tokens = tokens[: tokens.index(END)] if END in tokens else tokens
+        return separator.join(token for token in tokens if token not in (PADDING, BEGIN))
 
     def to_json(self) -> dict[str, Any]:
         """What :meth:`from_json` reads."""
