@@ -47,7 +47,7 @@ class Experiment(ABC):
     learner: Learner
     parts: ClassVar[tuple[str, ...]] = ("validation", "test")
     next_command: ClassVar[str] = "seqjax decode {} --input FILE"
-    higher_is_better: ClassVar[bool] = False
+    higher_is_better: bool = False
 
     @property
     @abstractmethod

@@ -10,7 +10,7 @@ tensorboard/      events (with tensorboardX)
 import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,6 +29,7 @@ from seqjax.errors import CheckpointError, ConfigError, DataError, nearest
 from seqjax.parallel import batch_mesh
 from seqjax.train.best import selected, with_prefix, with_selected, without_prefix
 from seqjax.train.checkpoints import Checkpoints, saved_steps
+from seqjax.train.experiment import Experiment
 from seqjax.train.files import write_atomically
 from seqjax.train.gradients import GradientReport, report
 from seqjax.train.learner import Learner, TrainState, from_arrays, to_arrays
@@ -45,7 +46,7 @@ from seqjax.train.tasks.language_model import (
 Config = TypeVar("Config", bound=ExperimentConfig)
 
 # What the state of a run does not depend on; the rest decides shapes, data or random numbers.
-_MAY_CHANGE = ("optimizer", "sample", "train")
+_MAY_CHANGE = ("decode", "optimizer", "sample", "train")
 
 
 def run(config: ExperimentConfig, run_dir: str | Path) -> Path:
@@ -153,14 +154,10 @@ def evaluate(run_dir: str | Path, step: int | None = None, part: str | None = No
         ConfigError: if there is no such part.
         DataError: if the data is missing or has symbols that the vocabulary does not have.
     """
-    config, symbols = _read_run(Path(run_dir))
-    config = _on_one_device(config)
-    _prepare_jax(config)
-    experiment = build(config, symbols)
+    experiment, state, step = restored_run(Path(run_dir), step)
     first = experiment.parts[0]
     if part is not None and part not in experiment.parts:
-        raise ConfigError(f"a {config.task} has no part {part!r}; {nearest(part, experiment.parts)}")
-    state, step = _restored(config, experiment.learner, Path(run_dir), step)
+        raise ConfigError(f"a {experiment.config.task} has no part {part!r}; {nearest(part, experiment.parts)}")
     results = experiment.evaluate(state, lambda number, batches: None, part)
     metric = experiment.metric if part is None else experiment.metric.replace(first, part, 1)
     return {
@@ -264,6 +261,32 @@ def measure_gradients(
     streams = ContiguousStreams(experiment.streams.tokens, batch, length, config.seed)
     window = streams[0]
     return report(experiment.learner.model(state), window.inputs, window.targets, name=name, step=at, own_length=own)
+
+
+def restored_run(
+    run_dir: Path,
+    step: int | None = None,
+    change: Callable[[ExperimentConfig], ExperimentConfig] = lambda config: config,
+) -> tuple[Experiment, TrainState, int]:
+    """A run to be looked at.
+
+    Args:
+        run_dir: the run directory.
+        step: of the checkpoint; the parameters that count in the end if not given.
+        change: what is to be other than in the run's configuration, and does not change the model.
+
+    Returns:
+        The experiment, on one device; the state; the step that it is of.
+
+    Raises:
+        CheckpointError: if there is no such checkpoint, or it is damaged or of another model.
+        DataError: if the data is missing or has symbols that the vocabulary does not have.
+    """
+    config, symbols = _read_run(run_dir)
+    config = change(_on_one_device(config))
+    _prepare_jax(config)
+    experiment = build(config, symbols)
+    return experiment, *_restored(config, experiment.learner, run_dir, step)
 
 
 def _expected(config: ExperimentConfig, state: TrainState) -> dict[str, Any]:

@@ -52,8 +52,8 @@ class SequenceToSequenceModelConfig(LayersConfig):
             )
         if self.attention in ("dot", "scaled_dot") and self.bidirectional:
             raise ConfigError(
-                f"model.attention={self.attention} multiplies outputs of one size, and a bidirectional encoder has twice "
-                "as many features; use general, or set model.bidirectional to false"
+                f"model.attention={self.attention} multiplies outputs of one size, and a bidirectional encoder has "
+                "twice as many features; use general, or set model.bidirectional to false"
             )
 
 
@@ -115,8 +115,8 @@ class SequenceToSequenceExperiment(ExperimentConfig):
         data: sequences and their target sequences.
         autoencode: the target of a sequence is the sequence itself, whatever the data says.
         target_unit: what a token of the targets is called in measures: ``phone`` gives ``phone_error_rate``.
-        metric: what counts: targets without any error (``exact_match``), edits for each right token (``error_rate``), or
-            ``bleu`` of the corpus.
+        metric: what counts: targets without any error (``exact_match``), edits for each right token (``error_rate``),
+            or ``bleu`` of the corpus.
         decode: how targets are found.
         scheduled_sampling: reading the model's own tokens in training.
         label_smoothing: share of each target that is spread over all tokens (Szegedy et al. 2016).

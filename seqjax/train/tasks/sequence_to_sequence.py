@@ -1,0 +1,232 @@
+"""A sequence from another: translation, transduction, autoencoders."""
+
+import collections
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from flax import nnx
+
+from seqjax.config.tasks.sequence_to_sequence import SequenceToSequenceExperiment
+from seqjax.data import Dataset, Records, TokenVocabulary
+from seqjax.data.token_vocabulary import END, UNKNOWN
+from seqjax.metrics import bleu, count_edits, exact_match
+from seqjax.nn import EncoderDecoder
+from seqjax.train.experiment import build_learner, cell_maker
+from seqjax.train.learner import Learner, Objective, TrainState
+from seqjax.train.tasks.codes import codes_of, draw_codes
+from seqjax.train.tasks.inputs import Inputs
+from seqjax.train.tasks.lengths import limited, over_maximum
+from seqjax.train.tasks.supervised import Answer, Outputs, SupervisedTask
+from seqjax.train.tasks.target_sequences import TargetSequence, decoder_of
+
+
+class SequenceToSequenceTask(SupervisedTask):
+    """Sequences of tokens or features, and the sequences of tokens that they become."""
+
+    def __init__(self, config: SequenceToSequenceExperiment, symbols: Mapping[str, Any] | None = None) -> None:
+        super().__init__(config, symbols)
+        self.higher_is_better = config.metric != "error_rate"
+
+    @functools.cached_property
+    def dataset(self) -> Dataset:
+        """All three parts; of an autoencoder, with the inputs as targets."""
+        dataset = super().dataset
+        if not self.config.autoencode:
+            return dataset
+        parts = {
+            part: dataclasses.replace(records, targets=records.inputs, references=None)
+            for part in ("train", "validation", "test")
+            for records in [dataset.part(part)]
+        }
+        return dataclasses.replace(dataset, **parts)
+
+    def learn_symbols(self, records: Records) -> None:
+        """Inputs, tokens of the targets, and how long targets are."""
+        data = self.config.data
+        self.inputs = Inputs.learn(list(records.inputs), data)
+        vocabulary = TokenVocabulary.learn(records.targets, special=(UNKNOWN, END), minimum_count=data.minimum_count)
+        self.targets = Inputs(vocabulary=vocabulary, words=not isinstance(records.targets[0], str))
+        self.longest = max(len(target) for target in records.targets)
+
+    def read_symbols(self, symbols: Mapping[str, Any]) -> None:
+        """As stored."""
+        self.inputs, self.targets = Inputs.from_json(symbols["inputs"]), Inputs.from_json(symbols["targets"])
+        self.longest = symbols["longest"]
+
+    def symbols(self) -> dict[str, Any]:
+        """Both vocabularies, and the length of the longest target."""
+        return {"inputs": self.inputs.to_json(), "targets": self.targets.to_json(), "longest": self.longest}
+
+    @property
+    def vocabulary(self) -> TokenVocabulary:
+        """Of the targets."""
+        assert self.targets.vocabulary is not None
+        return self.targets.vocabulary
+
+    @property
+    def unit(self) -> str:
+        """Token or frame, of the inputs."""
+        return self.inputs.unit
+
+    @property
+    def metric(self) -> str:
+        """What the configuration says."""
+        return f"validation_{self._measure}"
+
+    @property
+    def baselines(self) -> Mapping[str, float]:
+        """Saying the most frequent target of the training part always; saying the input."""
+        validation = self.dataset.validation
+        most, _ = collections.Counter(map(tuple, self.dataset.train.targets)).most_common(1)[0]
+        said = {"most frequent target": [most] * len(validation)}
+        if self.inputs.vocabulary is not None and not self.config.autoencode:
+            said["the input itself"] = [tuple(tokens) for tokens in validation.inputs]
+        return {name: self._measures(validation, each)[self._measure] for name, each in said.items()}
+
+    def columns(self, records: Records) -> dict[str, Any]:
+        """Inputs, and targets with the end token.
+
+        Raises:
+            DataError: sequences over the maximum that are refused.
+        """
+        data, end = self.config.data, np.array([self.vocabulary.number(END)], np.int32)
+        targets = limited(records.targets, data, records, "target")
+        return {
+            "inputs": self.inputs.encode(limited(records.inputs, data, records, "input")),
+            "targets": [np.concatenate([self.vocabulary.encode(target), end]) for target in targets],
+        }
+
+    def make_model(self, rngs: nnx.Rngs) -> nnx.Module:
+        """Encoder and decoder."""
+        model = self.config.model
+        options = self.inputs.model_options
+        if "vocabulary_size" in options:
+            options = {"input_vocabulary_size": options["vocabulary_size"]}
+        return EncoderDecoder.from_cell(
+            self.vocabulary.size,
+            cell_maker(model),
+            **options,
+            embedding_size=model.embedding_size,
+            bidirectional=model.bidirectional,
+            attention=model.attention,
+            query=model.query,
+            input_feeding=model.input_feeding,
+            summary=model.summary,
+            tied_embeddings=model.tied_embeddings,
+            start_token=self.vocabulary.number(END),
+            rngs=rngs,
+            **self.stack_options(model),
+        )
+
+    def objective(self) -> Objective:
+        """Cross-entropy, and greedy decoding."""
+        return self._objective("greedy")
+
+    @functools.cached_property
+    def final_learner(self) -> Learner:
+        """With the decoder of the configuration."""
+        if self.config.decode.method == "greedy":
+            return self.learner
+        return build_learner(self.config, self.make_model, self._objective(self.config.decode.method))
+
+    def score(self, records: Records, outputs: Outputs) -> dict[str, float]:
+        """Exact matches, edits, and BLEU where it counts."""
+        return self._measures(records, [said[0] for said in self._said(outputs)])
+
+    def texts(self, records: Records, outputs: Outputs) -> list[str]:
+        """Input, result, and the target where that is another."""
+        lines = []
+        for source, target, said in zip(records.inputs, records.targets, self._said(outputs), strict=True):
+            right = [] if list(target) == said[0] else [self.targets.text(target)]
+            lines.append("\t".join([self.inputs.text(source), self.targets.text(said[0]), *right]))
+        return lines
+
+    def unlabelled(self, inputs: Sequence[Any]) -> Records:
+        """With empty targets."""
+        return Records(inputs, [""] * len(inputs))
+
+    def answers(self, records: Records, outputs: Outputs) -> list[list[Answer]]:
+        """As many results as the decoder gives, with their scores."""
+        return [
+            [
+                Answer(self.targets.text(tokens), float(score))
+                for tokens, score in zip(said, output["scores"], strict=True)
+                if np.isfinite(score)
+            ]
+            for said, output in zip(self._said(outputs), outputs, strict=True)
+        ]
+
+    def codes(self, state: TrainState, records: Records) -> np.ndarray:
+        """What the encoder hands to the decoder for each record, ``[records, size]``: all of it without attention."""
+        return codes_of(self.learner.model(state), self.columns(records), self.config.data.batch_size)
+
+    def description(self) -> list[str]:
+        """Data, what was truncated or is unknown, batches and baselines."""
+        lines = super().description()
+        for name, end in (("inputs", self.inputs), ("targets", self.targets)):
+            if end.vocabulary is None:
+                continue
+            train, heldout = getattr(self.dataset.train, name), getattr(self.dataset.validation, name)
+            unknown = sum(end.vocabulary.unknown_count(tokens) for tokens in heldout)
+            line = f"{name}: vocabulary of {end.vocabulary.size:,}, which {unknown:,} tokens to validate are not in"
+            longer = len(over_maximum(train, self.config.data))
+            lines.append(f"{line}; {longer:,} to train on are truncated" if longer else line)
+        return lines
+
+    def finish(self, state: TrainState, run_directory: Path) -> tuple[dict[str, Any], str]:
+        """Measure the test part and write its predictions; without attention, draw the codes."""
+        left, text = super().finish(state, run_directory)
+        if self.config.model.attention is None:
+            records = self.dataset.test
+            labels = [self.inputs.text(sequence) for sequence in records.inputs]
+            picture = draw_codes(run_directory, self.codes(state, records), labels)
+            text += f"\ncodes: {picture}" if picture else ""
+        return left, text
+
+    @property
+    def _measure(self) -> str:
+        unit = self.config.target_unit
+        return f"{unit}_error_rate" if self.config.metric == "error_rate" else self.config.metric
+
+    def _objective(self, method: str) -> Objective:
+        config = self.config
+        decode = (
+            config.decode
+            if method == config.decode.method
+            else type(config.decode)(maximum_length=config.decode.maximum_length)
+        )
+        return TargetSequence(
+            decoder_of(decode, longest=self.longest, end_token=self.vocabulary.number(END)),
+            seed=config.seed,
+            label_smoothing=config.label_smoothing,
+            coverage_loss=config.coverage_loss,
+            scheduled_sampling=config.scheduled_sampling,
+        )
+
+    def _said(self, outputs: Outputs) -> list[list[list[str]]]:
+        """The results for each record, the best first."""
+        end = self.vocabulary.number(END)
+        return [
+            [
+                self.vocabulary.decode(tokens[: length - (length > 0 and tokens[length - 1] == end)])
+                for tokens, length in zip(output["tokens"], output["lengths"], strict=True)
+            ]
+            for output in outputs
+        ]
+
+    def _measures(self, records: Records, said: Sequence[Sequence[str]]) -> dict[str, float]:
+        references = records.references
+        if references is None:
+            references = [[target] for target in records.targets]
+        measures = {
+            "exact_match": exact_match(said, references, several=True).value,
+            f"{self.config.target_unit}_error_rate": count_edits(said, references, several=True).rate,
+        }
+        if self.config.metric == "bleu":
+            lists = [[list(reference) for reference in each] for each in references]
+            measures["bleu"] = bleu(list(map(list, said)), lists, several=True).score()
+        return measures
