@@ -39,9 +39,8 @@ def beam_search(
     Each step extends every live hypothesis by every token and keeps the most probable extensions. Those among the
     ``beam_size`` most probable that end go to a pool of the ``n_best`` highest scores, so that they take no place in
     the beam; hypotheses that have not ended after ``length`` tokens compete as they are, with ``finished`` False.
-    One place of the beam is kept for the most probable continuation of the most probable continuation, and so on:
-    the best score is never below that of :func:`seqjax.decoding.greedy`, which a textbook beam can lose. A beam of 1
-    without penalties is greedy decoding.
+    The greedy hypothesis is followed beside the beam where it has fallen out of it, and competes in the end: the best
+    score is never below that of :func:`seqjax.decoding.greedy`. A beam of 1 without penalties is greedy decoding.
 
     **Early stop.** A log-probability only falls, so that a live hypothesis of log-probability :math:`\ell` cannot end
     above :math:`\ell / \max_{n > t} \mathrm{lp}(n)`. The search stops when no live hypothesis of any row can get above

@@ -35,15 +35,15 @@ class Inputs(NamedTuple):
 
 
 class _Live(NamedTuple):
-    """Hypotheses that have not ended, as many as the beam is wide; those of log-probability ``-inf`` do not exist."""
+    """Hypotheses that have not ended, those of the beam and a reserve; at log-probability ``-inf`` there is none."""
 
     carry: Any
-    """The step's carry and the constraint's state, ``[*batch, beam, ...]``."""
+    """The step's carry and the constraint's state, ``[*batch, live, ...]``."""
     token: jax.Array
     tokens: jax.Array
     log_probability: jax.Array
     greedy: jax.Array
-    """``[*batch]``: whether the first one is the beginning of what greedy decoding gives."""
+    """``[*batch]``: which one is the beginning of what greedy decoding gives; their number when that has ended."""
 
 
 def search(
@@ -90,12 +90,14 @@ def search(
     def body(loop: tuple[jax.Array, _Live, Hypotheses]) -> tuple[jax.Array, _Live, Hypotheses]:
         position, live, pool = loop
         carry, (logits, mask) = step(live.carry, live.token)
-        chosen = _chosen(live, logits, _permitted(live, logits, mask, position, inputs, options), options)
+        permitted = _permitted(live, logits, mask, position, inputs, options)
+        longer, greedy, ended = _chosen(live, logits, permitted, options)
         if end_token is not None:
-            pool = merge(pool, scored(carry, live.tokens, chosen.ended, position, True))
-        carry, tokens = take((carry, live.tokens), chosen.parent)
-        tokens = tokens.at[..., position].set(chosen.token)
-        return position + 1, _Live(carry, chosen.token, tokens, chosen.log_probability, chosen.greedy), pool
+            pool = merge(pool, scored(carry, live.tokens, ended, position, True))
+        carry, tokens = take((carry, live.tokens), longer.parent)
+        token = longer.token.astype(live.token.dtype)
+        tokens = tokens.at[..., position].set(token)
+        return position + 1, _Live(carry, token, tokens, longer.log_probability, greedy), pool
 
     position = jnp.asarray(0)
     if length:
@@ -105,32 +107,34 @@ def search(
     return merge(pool, scored(live.carry, live.tokens, unfinished, position - 1, False))
 
 
-class _Chosen(NamedTuple):
+class _Longer(NamedTuple):
+    """Hypotheses that are a token longer."""
+
     parent: jax.Array
     token: jax.Array
     log_probability: jax.Array
-    greedy: jax.Array
-    ended: jax.Array
-    """Log-probabilities of the hypotheses before the step with the end token, ``-inf`` if that is not good enough."""
 
 
 def _start(carries: Any, step: Step, inputs: Inputs, options: Options) -> tuple[_Live, Hypotheses]:
-    batch, beam = inputs.first_token.shape, options.beam_size
-    repeated = lambda leaf: jnp.repeat(jnp.expand_dims(leaf, len(batch)), beam, axis=len(batch))
+    batch = inputs.first_token.shape
+    # The reserve is for the greedy hypothesis when it falls out of the beam; out of a beam of one it does not.
+    count = options.beam_size + (options.beam_size > 1)
+    repeated = lambda leaf: jnp.repeat(jnp.expand_dims(leaf, len(batch)), count, axis=len(batch))
     carry, token = jax.tree.map(repeated, (carries, inputs.first_token))
     _, (logits, _) = jax.eval_shape(step, carry, token)
     check_classes(logits.shape[-1], token.dtype, options.end_token)
     fill = 0 if options.end_token is None else options.end_token
     empty = lambda count: none_yet((*batch, count), options.length, fill, token.dtype, logits.dtype)
     # One hypothesis to begin with: equal ones would remain equal.
-    log_probability = empty(beam).log_probabilities.at[..., 0].set(0)
-    return _Live(carry, token, empty(beam).tokens, log_probability, jnp.ones(batch, bool)), empty(options.n_best)
+    log_probability = empty(count).log_probabilities.at[..., 0].set(0)
+    live = _Live(carry, token, empty(count).tokens, log_probability, jnp.zeros(batch, jnp.int32))
+    return live, empty(options.n_best)
 
 
 def _permitted(
     live: _Live, logits: jax.Array, mask: jax.Array | None, position: jax.Array, inputs: Inputs, options: Options
 ) -> jax.Array:
-    """``[*batch, beam, classes]``: which hypotheses that are a token longer exist."""
+    """``[*batch, live, classes]``: which hypotheses that are a token longer exist."""
     classes = logits.shape[-1]
     prefix = forced(classes, inputs.prefix, position)
     rules = (
@@ -145,31 +149,36 @@ def _permitted(
     return permitted
 
 
-def _chosen(live: _Live, logits: jax.Array, permitted: jax.Array, options: Options) -> _Chosen:
-    """Of all hypotheses that are a token longer the most probable: those that end, and those that live on."""
-    beam, classes = logits.shape[-2:]
+def _chosen(
+    live: _Live, logits: jax.Array, permitted: jax.Array, options: Options
+) -> tuple[_Longer, jax.Array, jax.Array]:
+    """The hypotheses that live on; which of them is greedy; log-probabilities of those that end and count."""
+    beam, (count, classes) = options.beam_size, logits.shape[-2:]
     end = classes if options.end_token is None else options.end_token
     extended = jnp.where(permitted, live.log_probability[..., None] + jax.nn.log_softmax(logits), -jnp.inf)
-    greedy_token = jnp.argmax(jnp.where(permitted, logits, -jnp.inf)[..., 0, :], axis=-1)
-    greedy = live.greedy & jnp.any(permitted[..., 0, :], axis=-1)
-    is_greedy = greedy[..., None] & (jnp.arange(classes) == greedy_token[..., None])
-    # The greedy hypothesis comes before all others, and so remains the first.
-    ranking = extended.at[..., 0, :].set(jnp.where(is_greedy, jnp.inf, extended[..., 0, :]))
-    flat = (*logits.shape[:-2], beam * classes)
+    flat = extended[..., :beam, :].reshape(*extended.shape[:-2], beam * classes)
     # Every hypothesis ends in one way only: among twice as many there are enough that do not end.
-    _, best = largest(ranking.reshape(flat), min(2 * beam, beam * classes))
+    log_probability, best = largest(flat, min(2 * beam, beam * classes))
     parent, token = best // classes, best % classes
     ends = token == end
-    # Those that end count if they are among the best as many as the beam is wide.
-    by_parent = parent[..., None, :beam] == jnp.arange(beam)[:, None]
-    counts = jnp.any(by_parent & ends[..., None, :beam], axis=-1)
+    counts = jnp.any((parent[..., None, :beam] == jnp.arange(count)[:, None]) & ends[..., None, :beam], axis=-1)
     living = jnp.argsort(ends, axis=-1, stable=True)[..., :beam]
-    log_probability = jnp.where(ends, -jnp.inf, jnp.take_along_axis(extended.reshape(flat), best, axis=-1))
-    ended = extended[..., min(end, classes - 1)]
-    return _Chosen(
-        parent=jnp.take_along_axis(parent, living, axis=-1),
-        token=jnp.take_along_axis(token, living, axis=-1).astype(live.token.dtype),
-        log_probability=jnp.take_along_axis(log_probability, living, axis=-1),
-        greedy=greedy & (greedy_token != end),
-        ended=jnp.where(counts, ended, -jnp.inf),
-    )
+    longer = _Longer(*take((parent, token, jnp.where(ends, -jnp.inf, log_probability)), living))
+
+    # [*batch, 1]: the greedy hypothesis wherever it is, and its most probable token.
+    place = jnp.minimum(live.greedy, count - 1)[..., None]
+    of_greedy, its_logits = take((extended, jnp.where(permitted, logits, -jnp.inf)), place)
+    its_token = jnp.argmax(its_logits, axis=-1)
+    goes_on = (live.greedy[..., None] < count) & (jnp.max(its_logits, axis=-1) != -jnp.inf)
+    counts |= goes_on & (its_token == end) & (jnp.arange(count) == place)
+    goes_on &= its_token != end
+    among_longer = goes_on & (longer.parent == place) & (longer.token == its_token)
+    is_among_longer = jnp.any(among_longer, axis=-1, keepdims=True)
+    if count > beam:
+        its_log_probability = jnp.take_along_axis(of_greedy, its_token[..., None], axis=-1)[..., 0]
+        kept = jnp.where(goes_on & ~is_among_longer, its_log_probability, -jnp.inf)
+        longer = jax.tree.map(lambda *both: jnp.concatenate(both, -1), longer, _Longer(place, its_token, kept))
+    greedy = jnp.where(is_among_longer, jnp.argmax(among_longer, axis=-1, keepdims=True), beam)
+    greedy = jnp.where(goes_on, greedy, count)[..., 0]
+    ended = jnp.where(counts, extended[..., min(end, classes - 1)], -jnp.inf)
+    return longer, greedy, ended

@@ -80,25 +80,22 @@ def all_hypotheses(params, first_token, length, permitted=lambda tokens, token: 
     return done + live
 
 
-def beam(
-    params, first_token, length, beam_size, n_best, penalties=(), permitted=lambda tokens, token: True, keep_greedy=True
-):
-    """Beam search with a pool, to the end; the first hypothesis is the greedy one as long as that lives."""
-    live, pool, greedy = [Hypothesis((), 0.0, initial())], [], keep_greedy
+def beam(params, first_token, length, beam_size, n_best, penalties=(), permitted=lambda tokens, token: True):
+    """The textbook's beam with a pool, to the end; and the greedy hypothesis if it found that no better."""
+    live, pool = [Hypothesis((), 0.0, initial())], []
+    greedy = live[0]
     for _ in range(length):
-        longer = []
-        for number, old in enumerate(live):
-            new = extensions(params, old, first_token, permitted, END)
-            if greedy and number == 0 and new:
-                lead = max(new, key=lambda hypothesis: hypothesis.log_probability)
-            longer += new
+        longer = [new for old in live for new in extensions(params, old, first_token, permitted, END)]
         longer.sort(key=lambda hypothesis: -hypothesis.log_probability)
-        if greedy:
-            longer.sort(key=lambda hypothesis: hypothesis is not lead)
-            greedy = not lead.finished
         pool += [hypothesis for hypothesis in longer[:beam_size] if hypothesis.finished]
         live = [hypothesis for hypothesis in longer if not hypothesis.finished][:beam_size]
-    return best(pool + live, n_best, *penalties)
+        if greedy is not None and not greedy.finished:
+            following = extensions(params, greedy, first_token, permitted, END)
+            greedy = max(following, key=lambda hypothesis: hypothesis.log_probability, default=None)
+    found = pool + live
+    if greedy is not None and greedy.tokens not in {hypothesis.tokens for hypothesis in found}:
+        found.append(greedy)
+    return best(found, n_best, *penalties)
 
 
 def best(hypotheses, count, *penalties):

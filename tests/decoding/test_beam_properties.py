@@ -45,7 +45,8 @@ def equal(some: Any, others: Any) -> None:
         np.testing.assert_array_equal(a, b)
 
 
-def test_greedy_is_not_lost_where_a_textbook_beam_loses_it():
+@pytest.mark.parametrize("end_token", [None, 0])
+def test_greedy_is_not_lost_where_a_textbook_beam_loses_it(end_token):
     # After 0 come 1 or 2. What follows 2 looks better at first (0.175 twice, against 0.4 * 0.34) and then is noise.
     table = np.full((7, 7), 1 / 7)
     table[0] = [0, 0.4, 0.35, 0.25, 0, 0, 0]
@@ -53,9 +54,9 @@ def test_greedy_is_not_lost_where_a_textbook_beam_loses_it():
     table[2] = [0, 0, 0, 0, 0, 0.5, 0.5]
     table[4] = [1, 0, 0, 0, 0, 0, 0]
     step = Partial(lambda table, carry, token: (carry, table[token]), jnp.log(table))
-    greedy = decoding.greedy(step, None, 0, 3)
+    greedy = decoding.greedy(step, None, 0, 3, end_token=end_token)
     np.testing.assert_array_equal(greedy.tokens, [1, 4, 0])
-    best = decoding.beam_search(step, None, 0, 3, beam_size=2, n_best=2, end_token=None)
+    best = decoding.beam_search(step, None, 0, 3, beam_size=2, n_best=2, end_token=end_token)
     np.testing.assert_array_equal(best.tokens[0], greedy.tokens)
     np.testing.assert_allclose(jnp.exp(best.scores), [0.4 * 0.34, 0.35 * 0.5 / 7], rtol=1e-5)
 
