@@ -31,9 +31,7 @@ class Alignment(NamedTuple):
     """``[*batch]``: of this one path."""
 
 
-def ctc_loss(
-    logits: Any, labels: Any, *, lengths: Any = None, label_lengths: Any = None, blank: int = 0
-) -> jax.Array:
+def ctc_loss(logits: Any, labels: Any, *, lengths: Any = None, label_lengths: Any = None, blank: int = 0) -> jax.Array:
     r"""Minus the log-probability of every row's labels, summed over all paths that stand for them, in nats.
 
     .. math:: \ell = -\log \sum_{\pi \in \mathcal{B}^{-1}(y)} \prod_t \mathrm{softmax}(z_t)_{\pi_t}

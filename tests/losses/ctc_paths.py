@@ -46,4 +46,5 @@ def loss_and_gradient(logits, labels, blank):
 def all_labels(logits, blank):
     """The log-probability of every label sequence that has one."""
     _, groups, scores = path_log_probabilities(logits, blank)
-    return {labels: np.log(np.sum(np.exp(scores[chosen]))) for labels, chosen in groups.items()}
+    totals = {labels: np.sum(np.exp(scores[chosen])) for labels, chosen in groups.items()}
+    return {labels: np.log(total) for labels, total in totals.items() if total > 0}

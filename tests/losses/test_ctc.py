@@ -325,11 +325,15 @@ def test_no_step_gathers():
 def test_rows_are_told():
     labels = np.array([[1, 2, 0], [3, 3, 3], [1, 1, 1]])
     check_ctc_targets(labels, lengths=[2, 5, 1], label_lengths=[2, 3, 1])
-    with pytest.raises(ValueError, match=r"2 of 3 rows .* row 1 has 4 frames, its 3 labels \(2 repeated\) need 5; row 2"):
+    with pytest.raises(
+        ValueError, match=r"2 of 3 rows .* row 1 has 4 frames, its 3 labels \(2 repeated\) need 5; row 2"
+    ):
         check_ctc_targets(labels, lengths=[2, 4, 0], label_lengths=[2, 3, 1])
     with pytest.raises(ValueError, match=r"7 of 7 rows.*row 4 has 1 .* need 5; and 2 more"):
         check_ctc_targets(np.ones((7, 3), int), lengths=np.ones(7, int))
-    with pytest.raises(ValueError, match=r"labels\[0, 2\] is 0, expected a class of at least 0 that is not the blank, 0"):
+    with pytest.raises(
+        ValueError, match=r"labels\[0, 2\] is 0, expected a class of at least 0 that is not the blank, 0"
+    ):
         check_ctc_targets(labels, lengths=[9, 9, 9])
     with pytest.raises(ValueError, match=r"labels\[1, 0\] is 3, expected a class from 0 to 2"):
         check_ctc_targets(labels, lengths=[9, 9, 9], label_lengths=[2, 3, 1], classes=3)

@@ -80,15 +80,18 @@ def test_torch(data):
         "squared": functional.mse_loss,
         "absolute": functional.l1_loss,
         "huber": lambda *arguments, **options: functional.huber_loss(*arguments, delta=0.7, **options),
-        "binary": lambda *arguments, **options: functional.binary_cross_entropy_with_logits(
-            *arguments, **options
-        ).sum(-1),
+        "binary": lambda *arguments, **options: functional.binary_cross_entropy_with_logits(*arguments, **options).sum(
+            -1
+        ),
     }
     for name, theirs in pairs.items():
         predictions = torch.tensor(3 * data[0], requires_grad=True)
         expected = theirs(predictions, torch.tensor(data[1]), reduction="none")
         expected.sum().backward()
-        losses, gradient = LOSSES[name](3 * data[0], data[1]), jax.grad(lambda p: LOSSES[name](p, data[1]).sum())(3 * data[0])  # noqa: B023, E501
+        losses, gradient = (
+            LOSSES[name](3 * data[0], data[1]),
+            jax.grad(lambda p: LOSSES[name](p, data[1]).sum())(3 * data[0]),
+        )  # noqa: B023, E501
         np.testing.assert_allclose(losses, expected.detach(), rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(gradient, predictions.grad, rtol=1e-5, atol=1e-6)
 
@@ -107,7 +110,9 @@ def test_quantiles_of_scikit_learn(data):
 def test_the_quantile_loses_least():
     sample = np.random.default_rng(1).normal(size=2001).astype(np.float32)
     candidates = np.linspace(-2, 2, 401, dtype=np.float32)
-    losses = quantile_loss(np.broadcast_to(candidates[:, None, None], (401, 2001, 3)), np.tile(sample, (401, 1)), QUANTILES)
+    losses = quantile_loss(
+        np.broadcast_to(candidates[:, None, None], (401, 2001, 3)), np.tile(sample, (401, 1)), QUANTILES
+    )
     best = candidates[np.argmin(losses.mean(axis=1), axis=0)]
     np.testing.assert_allclose(best, np.quantile(sample, QUANTILES), atol=0.02)
 
