@@ -235,13 +235,11 @@ def test_scheduled_sampling_reads_the_models_own_tokens(name, batch):
 
 def test_beam_search_shares_the_memory_and_compiles_once(batch, compilations):
     """A beam of one is greedy decoding, and a wider one never scores lower; other parameters compile nothing."""
-    options = VARIANTS["general, fed"]
-    for seed in (0, 1):
-        step, carry, token = build(seed, **options).decoder_step(batch[0], INPUT_LENGTHS)
+    for model in [build(seed, **VARIANTS["general, fed"]) for seed in (0, 1)]:
+        compilations()
+        step, carry, token = model.decoder_step(batch[0], INPUT_LENGTHS)
         search = partial(decoding.beam_search, step, carry, token, TIME, end_token=2)
         one, wide = search(beam_size=1), search(beam_size=3)
-        if seed == 0:
-            compilations()
     assert compilations() == 0
     greedy = decoding.greedy(step, carry, token, TIME, end_token=2)
     np.testing.assert_array_equal(one.tokens[:, 0], greedy.tokens.T)
