@@ -7,6 +7,7 @@ from pydantic import Field
 
 from seqjax.config.schema import ExperimentConfig, LayersConfig
 from seqjax.data import SequencesConfig
+from seqjax.errors import ConfigError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,16 +34,26 @@ class CTCModelConfig(LayersConfig):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CTCDecodeConfig:
-    """How labels are found in the end; in training, evaluations take those of the most probable path.
+    """How labels are found for the test part and by ``seqjax decode``; evaluations in training are greedy.
 
     Attributes:
-        method: the labels of the most probable path (``greedy``), or the most probable labels that a prefix ``beam``
-            search finds.
+        method: ``greedy`` takes the labels of the most probable path, a prefix ``beam`` search the most probable labels
+            that it finds, summed over their paths.
         beam_size: label sequences that the search follows.
+        n_best: how many results ``seqjax decode`` writes for each input; at most ``beam_size``.
     """
 
     method: Literal["greedy", "beam"] = "greedy"
-    beam_size: Annotated[int, Field(gt=0)] = 16
+    beam_size: Annotated[int, Field(gt=0)] = 8
+    n_best: Annotated[int, Field(gt=0)] = 1
+
+    def __post_init__(self) -> None:
+        most = self.beam_size if self.method == "beam" else 1
+        if self.n_best > most:
+            raise ConfigError(
+                f"decode.n_best={self.n_best}, but a {self.method} decoder gives at most {most}; set decode.method to "
+                f"beam and decode.beam_size to at least {self.n_best}"
+            )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,14 +63,19 @@ class CTCExperiment(ExperimentConfig):
     Attributes:
         task: fewer labels than frames.
         data: sequences of features, and the labels of each.
-        label: what a label is: measures are called after it, such as ``digit_error_rate``.
+        target_unit: what a label is called in measures: ``digit`` gives ``digit_error_rate``.
         standardize: bring every feature to mean 0 and variance 1, as measured in the training part.
-        decode: how labels are found in the end.
+        decode: how labels are found.
     """
 
     task: Literal["ctc"] = "ctc"
-    data: SequencesConfig = dataclasses.field(default_factory=SequencesConfig)
+    data: SequencesConfig = dataclasses.field(default_factory=lambda: SequencesConfig(source="tone-strings"))
     model: CTCModelConfig = dataclasses.field(default_factory=CTCModelConfig)
-    label: Literal["label", "digit", "character", "phone", "word"] = "label"
+    target_unit: Annotated[str, Field(pattern=r"^[a-z]+$")] = "label"
     standardize: bool = True
     decode: CTCDecodeConfig = dataclasses.field(default_factory=CTCDecodeConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.data.longer == "truncate":
+            raise ConfigError("data.longer=truncate would cut off frames and keep their labels; set it to refuse")

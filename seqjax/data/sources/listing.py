@@ -160,6 +160,7 @@ SOURCES: dict[str, Source] = {
         licence="CC BY-SA 4.0",
         split=_VALIDATION,
         load="speech:spoken_digits",
+        file="speech:recording",
         download="spoken-digits",
     ),
     "spoken-digit-strings": Source(
@@ -167,6 +168,7 @@ SOURCES: dict[str, Source] = {
         licence="CC BY-SA 4.0",
         split="strings made from the recordings of each part of spoken-digits",
         load="speech:spoken_digit_strings",
+        file="speech:recording",
         download="spoken-digits",
     ),
     "handwritten-words": Source(
@@ -208,6 +210,7 @@ SOURCES: dict[str, Source] = {
         licence="",
         split=_TASK,
         load="speech:tone_strings",
+        file="speech:recording",
     ),
     "sines": Source(what="the sum of three sines with noise", licence="", split=_CHRONOLOGICAL, load="series:sines"),
     "adding": _task("adding", "numbers two of which are to be added"),

@@ -20,6 +20,8 @@ class Source:
         load: module and name of the function that loads it, with a colon between.
         preset: arguments of the function that belong to the name.
         download: name by which ``seqjax download`` fetches its files; None where nothing is needed.
+        file: module and name of the function that makes an input of a file's content, with a colon between; None where
+            inputs are not made of files. See :func:`~seqjax.data.sources.read_input`.
     """
 
     what: str
@@ -28,11 +30,11 @@ class Source:
     load: str
     preset: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     download: str | None = None
+    file: str | None = None
 
     def function(self) -> Callable[..., Dataset]:
         """What loads it."""
-        module, _, name = self.load.partition(":")
-        return getattr(importlib.import_module(f"seqjax.data.sources.{module}"), name)
+        return function_at(self.load)
 
     def options(self) -> dict[str, Any]:
         """What may be chosen, and its default."""
@@ -41,3 +43,9 @@ class Source:
             for name, parameter in inspect.signature(self.function()).parameters.items()
             if name not in (*self.preset, "root") and parameter.kind is not inspect.Parameter.VAR_KEYWORD
         }
+
+
+def function_at(place: str) -> Callable[..., Any]:
+    """The function of a module in this folder, with a colon between."""
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(f"seqjax.data.sources.{module}"), name)

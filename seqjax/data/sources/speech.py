@@ -91,6 +91,16 @@ def tone_strings(
     return Dataset("tone-strings", *parts)
 
 
+def recording(content: bytes, name: str, bands: int = 40) -> np.ndarray:
+    """A WAV file as the sources here have it.
+
+    Raises:
+        DataError: bytes that are no WAV of one channel with 8,000 samples a second.
+    """
+    samples, _ = read_wav(content, expected_rate=_RATE, name=name)
+    return _features(samples, bands)
+
+
 def _speaker(part: Recordings) -> Callable[[Draws], Play]:
     by_speaker: dict[str, dict[str, list[np.ndarray]]] = {}
     for name, samples in part.items():
