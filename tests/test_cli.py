@@ -22,6 +22,7 @@ COMMANDS = [
     "sample",
     "config",
     "configs",
+    "data",
     "download",
     "cells",
     "explain",
@@ -41,6 +42,10 @@ NEEDS_NO_JAX = {
     "--help": 0,
     "--version": 0,
     "configs": 0,
+    "data": 0,
+    "data reversal": 0,
+    "data revrsal": 1,
+    "download": 0,
     "config --schema": 0,
     "config char_lm --describe": 0,
     "train char_lm model.hiden_size=1": 2,
@@ -349,37 +354,76 @@ class TestExplain:
         assert out == str(seqjax.explain(cell, batch_size=2, length=9)) + "\n"
 
 
+class TestData:
+    def test_lists_all_and_says_what_is_missing(self, run, tmp_path):
+        code, out, _ = run("data", "--root", tmp_path)
+        assert code == 0
+        lines = {line.split()[0]: line for line in out.splitlines()}
+        assert set(lines) == {"name", *seqjax.data.SOURCES}
+        assert "seqjax download spoken-digits" in lines["spoken-digit-strings"]
+        assert "seqjax download" not in lines["reversal"]
+
+    def test_shows_one(self, run, tmp_path):
+        code, out, _ = run("data", "string-copy", "--root", tmp_path, "longest=4", "train=9")
+        assert code == 0
+        assert "options: letters=10, shortest=3" in out
+        assert "9 to train on, 500 to validate" in out
+        shown = re.findall(r"  (\w+)  ->  (\w+)", out)
+        assert len(shown) == 3
+        assert all(left == right and len(left) <= 4 for left, right in shown)
+
+    def test_one_that_is_not_there(self, run, tmp_path):
+        code, out, _ = run("data", "scan", "--root", tmp_path)
+        assert code == 0
+        assert out.splitlines()[-1] == "its files are not in the data root; `seqjax download scan` fetches them"
+
+
 class TestDownload:
     def test_calls_with_the_root_and_prints_where(self, run, monkeypatch, tmp_path):
         calls = []
 
-        def download(name, root, progress):
+        def download_dataset(name, root, progress):
             calls.append((name, root, progress))
-            return tmp_path / "file"
+            return [tmp_path / "file", tmp_path / "other"]
 
-        monkeypatch.setattr(seqjax.data, "download", download)
+        monkeypatch.setattr(seqjax.data, "download_dataset", download_dataset)
         assert run("download", "tiny-shakespeare", "--root", "somewhere") == (
             0,
-            f"{tmp_path / 'file'} is there, and its checksum is right\n",
+            f"{tmp_path / 'file'} is there, and its checksum is right\n"
+            f"{tmp_path / 'other'} is there, and its checksum is right\n",
             "",
         )
         assert calls == [("tiny-shakespeare", "somewhere", None)]
 
-    def test_a_progress_line_on_a_terminal(self, monkeypatch, capsys, tmp_path):
-        def download(name, root, progress):
-            progress(500_000, 1_500_000)
-            progress(1_500_000, 1_500_000)
-            return tmp_path
+    def test_progress_lines_on_a_terminal(self, monkeypatch, capsys, tmp_path):
+        def download_dataset(name, root, progress):
+            first = progress("one")
+            first(500_000, 1_500_000)
+            first(1_500_000, 1_500_000)
+            second = progress("two")
+            second(200_000, None)
+            return []
 
-        monkeypatch.setattr(seqjax.data, "download", download)
+        monkeypatch.setattr(seqjax.data, "download_dataset", download_dataset)
         monkeypatch.setattr("sys.stderr.isatty", lambda: True)
         assert main(["download", "tiny-shakespeare"]) == 0
-        assert capsys.readouterr().err == ("\rtiny-shakespeare: 0.5 of 1.5 MB\rtiny-shakespeare: 1.5 of 1.5 MB\n")
+        assert capsys.readouterr().err == "\rone: 0.5 of 1.5 MB\rone: 1.5 of 1.5 MB\n\rtwo: 0.2 MB\n"
 
     def test_an_unknown_name(self, run):
         code, _, error = run("download", "tiny-shakespear")
         assert code == 1
-        assert "tiny-shakespeare" in error
+        assert "did you mean 'tiny-shakespeare'" in error
+
+    def test_without_a_name_lists_what_there_is(self, run, tmp_path):
+        (tmp_path / "uci_splice").mkdir()
+        (tmp_path / "uci_splice" / "splice.data.gz").write_bytes(b"")
+        code, out, _ = run("download", "--root", tmp_path)
+        assert code == 0
+        lines = {line.split()[0]: line.split() for line in out.splitlines()}
+        assert lines["splice"][1:3] == ["0.3", "there"]
+        assert lines["snips"][1] == "1.9"
+        assert lines["spoken-digits"][1] == "?"
+        assert "there" not in lines["snips"]
 
 
 def test_a_reader_that_leaves_early_is_no_error():

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib import metadata
 
 from seqjax._version import __version__
-from seqjax.cli import bench, cells, compare, configs, cures, decode, gradients, laws, new_cell, runs, transforms
+from seqjax.cli import bench, cells, compare, configs, cures, data, decode, gradients, laws, new_cell, runs, transforms
 from seqjax.cli.parser import Arguments, Parser
 from seqjax.errors import ConfigError, SeqjaxError, closest, nearest
 
@@ -49,7 +49,7 @@ def _parse(argv: list[str]) -> Arguments:
         "--version", action="version", version=_version(), help="print the versions that matter and exit"
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=False)
-    for module in (runs, decode, configs, cells, transforms, laws, new_cell, gradients, cures, compare, bench):
+    for module in (runs, decode, configs, data, cells, transforms, laws, new_cell, gradients, cures, compare, bench):
         module.add_commands(commands)
     first = next((argument for argument in argv if not argument.startswith("-")), None)
     if first is not None and first not in commands.choices:

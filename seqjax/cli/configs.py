@@ -1,9 +1,7 @@
-"""``seqjax config``, ``configs`` and ``download``."""
+"""``seqjax config`` and ``configs``."""
 
 import json
 import re
-import sys
-from pathlib import Path
 from typing import Any
 
 from seqjax.cli.parser import Arguments, Parser, columns
@@ -38,16 +36,6 @@ def add_commands(commands: Any) -> None:
         example="seqjax configs",
     )
     configs.set_defaults(run=_configs)
-
-    download: Parser = commands.add_parser(
-        "download",
-        help="fetch a data set and verify its checksum",
-        description="Fetch a data set into the data root and verify its checksum. A broken download is gone on with.",
-        example="seqjax download tiny-shakespeare\nseqjax download tiny-shakespeare --root ~/data",
-    )
-    download.add_argument("name", metavar="NAME", help="of the data set, such as tiny-shakespeare")
-    download.add_argument("--root", metavar="DIR", help="the data root (default: the environment variable SEQJAX_DATA)")
-    download.set_defaults(run=_download)
 
 
 def _config(arguments: Arguments) -> None:
@@ -96,28 +84,3 @@ def _configs(arguments: Arguments) -> None:
         comments = [line.lstrip("# ") for line in path.read_text("utf-8").splitlines() if line.startswith("#")]
         rows.append((name, comments[0] if comments else ""))
     print(columns(rows) if rows else "none")
-
-
-def _download(arguments: Arguments) -> None:
-    from seqjax.data import download
-
-    line = _ProgressLine(arguments.name) if sys.stderr.isatty() else None
-    try:
-        path: Path = download(arguments.name, arguments.root, line)
-    finally:
-        if line is not None:
-            line.close()
-    print(f"{path} is there, and its checksum is right")
-
-
-class _ProgressLine:
-    def __init__(self, name: str) -> None:
-        self._name, self._shown = name, False
-
-    def __call__(self, there: int, expected: int) -> None:
-        print(f"\r{self._name}: {there / 1e6:.1f} of {expected / 1e6:.1f} MB", end="", file=sys.stderr, flush=True)
-        self._shown = True
-
-    def close(self) -> None:
-        if self._shown:
-            print(file=sys.stderr)
