@@ -3,7 +3,7 @@
 import argparse
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -118,8 +118,8 @@ def _listed(root: str | None) -> str:
 
 
 @contextlib.contextmanager
-def _progress_lines() -> Iterator[Any]:
-    """Makes observers that say on a terminal how far a file is, each on a line of its own."""
+def _progress_lines() -> Generator[Any]:
+    """What makes observers that say on a terminal how far a file is, each on a line of its own."""
     lines: list[_ProgressLine] = []
 
     def observer(name: str) -> "_ProgressLine":
