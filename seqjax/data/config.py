@@ -41,6 +41,7 @@ class SequencesConfig:
         maximum_length: of inputs and targets; no limit if not given.
         longer: ``refuse`` sequences over the maximum, or ``truncate`` and count them.
         minimum_count: tokens that are rarer in the training part are unknown.
+        limit: at most so many sequences of each part, to try something out; all of them if not given.
         root: the data root; the environment variable ``SEQJAX_DATA`` if not given.
     """
 
@@ -51,4 +52,5 @@ class SequencesConfig:
     maximum_length: Annotated[int, Field(gt=0)] | None = None
     longer: Literal["refuse", "truncate"] = "refuse"
     minimum_count: Annotated[int, Field(gt=0)] = 1
+    limit: Annotated[int, Field(gt=0)] | None = None
     root: str | None = None

@@ -50,6 +50,7 @@ class TaggingExperiment(ExperimentConfig):
         task: the tag of every token.
         data: sequences of tokens and of tags.
         metric: what counts: ``accuracy`` of tags, or ``span_f1`` of the spans that tags ``B-type`` and ``I-type`` mark.
+        ignored_tag: steps of this tag do not count, in learning or in measures.
         label_weight: how much the loss of the whole sequence's class weighs beside that of one token's tag, where there
             is a class.
         label_smoothing: share of each target that is spread over all tags (Szegedy et al. 2016).
@@ -59,5 +60,6 @@ class TaggingExperiment(ExperimentConfig):
     data: SequencesConfig = dataclasses.field(default_factory=SequencesConfig)
     model: TaggingModelConfig = dataclasses.field(default_factory=TaggingModelConfig)
     metric: Literal["accuracy", "span_f1"] = "accuracy"
+    ignored_tag: str | None = None
     label_weight: Annotated[float, Field(ge=0)] = 1.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0

@@ -7,14 +7,20 @@ from seqjax.config import ExperimentConfig
 from seqjax.train.experiment import Experiment
 from seqjax.train.tasks.classification import ClassificationTask
 from seqjax.train.tasks.ctc import CTCTask
+from seqjax.train.tasks.generation import GenerationTask
 from seqjax.train.tasks.language_model import LanguageModelTask
+from seqjax.train.tasks.multi_label import MultiLabelTask
+from seqjax.train.tasks.regression import RegressionTask
 from seqjax.train.tasks.sequence_to_sequence import SequenceToSequenceTask
 from seqjax.train.tasks.tagging import TaggingTask
 
 TASKS: dict[str, type[Experiment]] = {
     "classification": ClassificationTask,
     "ctc": CTCTask,
+    "generation": GenerationTask,
     "language_model": LanguageModelTask,
+    "multi_label": MultiLabelTask,
+    "regression": RegressionTask,
     "sequence_to_sequence": SequenceToSequenceTask,
     "tagging": TaggingTask,
 }

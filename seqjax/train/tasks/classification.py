@@ -1,7 +1,7 @@
 """The class of a sequence: many to one."""
 
 import collections
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -106,6 +106,10 @@ class ClassificationTask(SupervisedTask):
         """Share of right classes."""
         right = [name == target for name, target in zip(self._said(outputs), records.targets, strict=True)]
         return {"accuracy": float(np.mean(right))}
+
+    def unlabelled(self, inputs: Sequence[Any]) -> Records:
+        """With a class that means nothing."""
+        return Records(inputs, [self.classes[0]] * len(inputs))
 
     def texts(self, records: Records, outputs: Outputs) -> list[str]:
         """The class and its probability."""

@@ -28,25 +28,28 @@ class Inputs:
     words: bool = False
 
     @classmethod
-    def learn(cls, inputs: Sequence[Any], config: SequencesConfig, *, standardize: bool = False) -> "Inputs":
+    def learn(cls, inputs: Sequence[Any] | np.ndarray, config: SequencesConfig, *, standardize: bool = False) -> "Inputs":
         """From the inputs of the training part; on request features are brought to its mean 0 and variance 1."""
         first = inputs[0]
         if isinstance(first, np.ndarray) and np.issubdtype(first.dtype, np.inexact):
-            return cls(size=int(first.shape[-1]), scale=FeatureScale.of(inputs) if standardize else None)
+            return cls(size=int(first.shape[-1]), scale=FeatureScale.of(list(inputs)) if standardize else None)
         vocabulary = TokenVocabulary.learn(inputs, minimum_count=config.minimum_count)
         return cls(vocabulary=vocabulary, words=not isinstance(first, str))
 
     @property
     def model_options(self) -> dict[str, int]:
         """What the model is told."""
-        return {"input_size": self.size} if self.vocabulary is None else {"vocabulary_size": self.vocabulary.size}
+        if self.vocabulary is not None:
+            return {"vocabulary_size": self.vocabulary.size}
+        assert self.size is not None
+        return {"input_size": self.size}
 
     @property
     def unit(self) -> str:
         """What is counted."""
         return "frame" if self.vocabulary is None else "token"
 
-    def encode(self, inputs: Sequence[Any]) -> list[np.ndarray]:
+    def encode(self, inputs: Sequence[Any] | np.ndarray) -> list[np.ndarray]:
         """An array a record: ``[time]`` of whole numbers, or ``[time, size]``."""
         if self.vocabulary is not None:
             return [self.vocabulary.encode(sequence) for sequence in inputs]

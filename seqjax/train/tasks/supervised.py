@@ -1,5 +1,6 @@
 """What all tasks on sequences with targets share: data, batches, evaluations, predictions that a person can read."""
 
+import dataclasses
 import functools
 import json
 import zlib
@@ -15,6 +16,7 @@ from flax import nnx
 
 from seqjax.config import LayersConfig
 from seqjax.data import Dataset, Records, SequenceBatches
+from seqjax.data.records import PARTS
 from seqjax.data.sources import load_dataset
 from seqjax.errors import ConfigError
 from seqjax.train.experiment import AtBatch, Batch, Experiment, build_learner
@@ -61,7 +63,12 @@ class SupervisedTask(Experiment):
     def dataset(self) -> Dataset:
         """All three parts."""
         data = self.config.data
-        return load_dataset(data.source, root=data.root, **data.options)
+        dataset = load_dataset(data.source, root=data.root, **data.options)
+        if data.limit is None:
+            return dataset
+        parts = {name: dataset.part(name) for name in PARTS}
+        first = {name: part.take(np.arange(min(len(part), data.limit))) for name, part in parts.items()}
+        return dataclasses.replace(dataset, **first)
 
     @functools.cached_property
     def batches(self) -> SequenceBatches:
@@ -155,7 +162,9 @@ class SupervisedTask(Experiment):
     ) -> Outputs:
         """What the objective measures, for each record in its place; with ``final``, that of :attr:`final_learner`."""
         data, learner = self.config.data, self.final_learner if final else self.learner
-        batches = SequenceBatches(self.columns(records), data.batch_size, seed=0, shapes=data.shapes, shuffle=False)
+        # Without the data of the training, as for lines of text, the shapes are the records' own.
+        shapes = self.batches.shapes if "dataset" in vars(self) else data.shapes
+        batches = SequenceBatches(self.columns(records), data.batch_size, shapes=shapes, shuffle=False)
         found: list[Any] = [None] * len(records)
         for number in range(batches.batches_per_epoch):
             at_batch(number, batches.batches_per_epoch)

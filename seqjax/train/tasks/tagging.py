@@ -1,7 +1,7 @@
 """The tag of every token, and perhaps the class of the whole: many to many of equal length."""
 
 import collections
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -23,8 +23,8 @@ from seqjax.train.tasks.supervised import Outputs, SupervisedTask, mapped, steps
 class TagsOfSequence(Objective):
     """Cross-entropy of tags in nats, and of the whole sequence's class where there is one.
 
-    A batch has ``inputs``, ``tags``, both with lengths, and ``valid``; where they are read, ``characters`` and
-    ``spelling`` (how many characters each word has); where there is one, ``labels``.
+    A batch has ``inputs``, ``tags`` (-1 where a step does not count), both with lengths, and ``valid``; where they are
+    read, ``characters`` and ``spelling`` (how many characters each word has); where there is one, ``labels``.
     """
 
     def __init__(self, label_weight: float = 1.0, label_smoothing: float = 0.0) -> None:
@@ -32,14 +32,14 @@ class TagsOfSequence(Objective):
 
     def loss(self, model: SequenceTagger, carry: Any, batch: Any, step: jax.Array) -> Any:
         """Nats, and how many tokens."""
-        tags, labels, _ = self._losses(model, batch, self._label_smoothing)
-        return carry, jnp.sum(tags) + self._label_weight * jnp.sum(labels), jnp.sum(batch["tags_lengths"])
+        tags, labels, counts, _ = self._losses(model, batch, self._label_smoothing)
+        return carry, jnp.sum(tags) + self._label_weight * jnp.sum(labels), jnp.sum(counts)
 
     def evaluate(self, model: SequenceTagger, carry: Any, batch: Any) -> Any:
         """Losses without smoothing, and the most probable tags and class."""
-        tags, labels, (logits, label_logits) = self._losses(model, batch, 0.0)
+        tags, labels, counts, (logits, label_logits) = self._losses(model, batch, 0.0)
         losses = jnp.sum(tags, axis=-1) + self._label_weight * labels
-        found = {"loss": losses, "weight": batch["tags_lengths"], "tags": jnp.argmax(logits, axis=-1)}
+        found = {"loss": losses, "weight": jnp.sum(counts, axis=-1), "tags": jnp.argmax(logits, axis=-1)}
         if label_logits is not None:
             found["label"] = jnp.argmax(label_logits, axis=-1)
         return carry, found
@@ -50,12 +50,12 @@ class TagsOfSequence(Objective):
             batch["inputs"], lengths, characters=batch.get("characters"), character_lengths=batch.get("spelling")
         )
         logits, label_logits = logits if "labels" in batch else (logits, None)
-        mask = steps_mask(lengths, logits.shape[1])
+        mask = steps_mask(lengths, logits.shape[1]) & (batch["tags"] >= 0)
         tags = cross_entropy(logits, batch["tags"], mask, label_smoothing=smoothing)
         labels = jnp.zeros(lengths.shape)
         if label_logits is not None:
             labels = cross_entropy(label_logits, batch["labels"], batch["valid"], label_smoothing=smoothing)
-        return tags, labels, (logits, label_logits)
+        return tags, labels, mask, (logits, label_logits)
 
 
 class TaggingTask(SupervisedTask):
@@ -115,14 +115,14 @@ class TaggingTask(SupervisedTask):
         """Tokens, tags, characters, classes.
 
         Raises:
-            DataError: as many tags as tokens are not there, or a tag that the training part does not have.
+            DataError: not as many tags as tokens.
         """
         for index, (tokens, tags) in enumerate(zip(records.inputs, records.targets, strict=True)):
             if len(tokens) != len(tags):
                 raise DataError(f"{records.name(index)}: {len(tokens)} tokens and {len(tags)} tags; expected as many")
         columns: dict[str, Any] = {
             "inputs": self.inputs.encode(records.inputs),
-            "tags": [self.tags.encode(tags) for tags in records.targets],
+            "tags": [self._numbers(tags) for tags in records.targets],
         }
         if self.characters is not None:
             spelled = [[self._spelled(token) for token in tokens] for tokens in records.inputs]
@@ -132,6 +132,12 @@ class TaggingTask(SupervisedTask):
             assert records.labels is not None
             columns["labels"] = self.labels.encode(list(records.labels))
         return columns
+
+    def _numbers(self, tags: Sequence[str]) -> np.ndarray:
+        # A tag that only a held-out part has is never said, and its loss would be infinite: it counts as wrong, no more.
+        ignored = self.config.ignored_tag
+        known = [-1 if tag == ignored or tag not in self.tags else self.tags.number(tag) for tag in tags]
+        return np.array(known, np.int32)
 
     def _spelled(self, token: str) -> np.ndarray:
         assert self.characters is not None
@@ -181,7 +187,7 @@ class TaggingTask(SupervisedTask):
         """Tags, spans, classes, and sequences with nothing wrong."""
         said = self._said(records, outputs)
         measures = self._tag_measures(said, records)
-        right = [list(one) == list(other) for one, other in zip(said, records.targets, strict=True)]
+        right = [all(pairs) for pairs in self._right(said, records)]
         if self.labels is not None:
             assert records.labels is not None
             labels = [self.labels.tokens[int(output["label"])] for output in outputs]
@@ -189,6 +195,11 @@ class TaggingTask(SupervisedTask):
             measures["label_accuracy"] = Mean.of(agree).value
             right = [one and other for one, other in zip(right, agree, strict=True)]
         return {**measures, "exact_match": Mean.of(right).value}
+
+    def unlabelled(self, inputs: Sequence[Any]) -> Records:
+        """With tags and a class that mean nothing."""
+        labels = None if self.labels is None else [self.labels.tokens[0]] * len(inputs)
+        return Records(inputs, [[self.tags.tokens[0]] * len(tokens) for tokens in inputs], labels=labels)
 
     def texts(self, records: Records, outputs: Outputs) -> list[str]:
         """Each token with its tag, and the class."""
@@ -206,11 +217,16 @@ class TaggingTask(SupervisedTask):
             for tokens, output in zip(records.inputs, outputs, strict=True)
         ]
 
-    def _tag_measures(self, said: list[list[str]], records: Records) -> dict[str, float]:
-        right = [
-            one == other for tags, wanted in zip(said, records.targets, strict=True) for one, other in zip(tags, wanted)
+    def _right(self, said: list[list[str]], records: Records) -> list[list[bool]]:
+        """Whether each tag that counts is right, sequence by sequence."""
+        ignored = self.config.ignored_tag
+        return [
+            [one == other for one, other in zip(tags, wanted, strict=True) if other != ignored]
+            for tags, wanted in zip(said, records.targets, strict=True)
         ]
-        measures = {"accuracy": Mean.of(right).value}
+
+    def _tag_measures(self, said: list[list[str]], records: Records) -> dict[str, float]:
+        measures = {"accuracy": Mean.of([each for pairs in self._right(said, records) for each in pairs]).value}
         if self.config.metric == "span_f1":
             measures["span_f1"] = span_scores(said, list(records.targets)).total.f1
         return measures

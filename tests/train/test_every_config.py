@@ -1,0 +1,59 @@
+"""Every config runs: a few steps on a few records, from training to predictions."""
+
+import json
+import math
+
+import pytest
+
+from seqjax import train
+from seqjax.config import load_config, named_configs
+from seqjax.errors import DataError, MissingExtra
+
+# Wide layers and many shapes would only compile for longer.
+SMALL = [
+    "data.batch_size=16",
+    "data.limit=48",
+    "data.shapes=1",
+    "train.steps=2",
+    "train.eval_every=2",
+    "train.tensorboard=false",
+    "optimizer.schedule=null",
+]
+TASKS = sorted(name for name in named_configs() if load_config(name).task != "language_model")
+
+
+def small(name):
+    config = load_config(name)
+    settings = [*SMALL]
+    if config.task != "ctc":
+        settings += ["data.longer=truncate", "data.maximum_length=12"]
+    if hasattr(config.model, "hidden_size"):
+        settings.append("model.hidden_size=6")
+    return load_config(name, settings)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_few_steps(name, tmp_path, capsys):
+    config = small(name)
+    try:
+        run_dir = train.run(config, tmp_path / "run")
+    except MissingExtra as error:
+        pytest.skip(str(error))
+    except DataError as error:
+        if "seqjax download" not in str(error):
+            raise
+        pytest.skip(f"the data is not there: {error}")
+    summary = json.loads((run_dir / "summary.json").read_text())
+    assert summary["metric"].startswith("validation_")
+    assert math.isfinite(summary["value"])
+    assert all(math.isfinite(value) for value in summary["test"].values())
+    assert len((run_dir / "predictions.txt").read_text().splitlines()) == 48
+    assert "next: seqjax decode" in capsys.readouterr().out
+
+
+def test_a_header_says_what_to_expect():
+    for name, path in named_configs().items():
+        lines = path.read_text().splitlines()
+        assert lines[0].startswith("# "), name
+        assert any(line.startswith("# Time and machine: ") for line in lines[:4]), name
+        assert any(line.startswith("# Expected: ") for line in lines[:4]), name
