@@ -14,7 +14,7 @@ _FACTS = "public domain"
 
 
 def _task(name: str, what: str) -> Source:
-    return Source(what=what, licence="", split=_TASK, load="memory:task", preset={"name": name})
+    return Source(what=what, licence="", split=_TASK, load=f"memory:{name.replace('-', '_')}")
 
 
 def _series(name: str, what: str) -> Source:

@@ -1,6 +1,5 @@
 """Data sets by name."""
 
-import inspect
 import os
 import typing
 from typing import Any, Literal
@@ -32,9 +31,8 @@ def load_dataset(name: str, root: str | os.PathLike[str] | None = None, **option
     source = SOURCES[name]
     function = source.function()
     known = source.options()
-    takes_more = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in inspect.signature(function).parameters.values())
     for option, value in options.items():
-        if option not in known and not takes_more:
+        if option not in known:
             raise DataError(f"{name} has no option {option!r}; {nearest(option, list(known))}")
         _check(f"{name}: option {option}", value, typing.get_type_hints(function).get(option, Any))
     if source.download is not None:

@@ -41,7 +41,7 @@ class Source:
         return {
             name: parameter.default
             for name, parameter in inspect.signature(self.function()).parameters.items()
-            if name not in (*self.preset, "root") and parameter.kind is not inspect.Parameter.VAR_KEYWORD
+            if name not in (*self.preset, "root")
         }
 
 
