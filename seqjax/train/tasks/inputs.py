@@ -28,7 +28,9 @@ class Inputs:
     words: bool = False
 
     @classmethod
-    def learn(cls, inputs: Sequence[Any] | np.ndarray, config: SequencesConfig, *, standardize: bool = False) -> "Inputs":
+    def learn(
+        cls, inputs: Sequence[Any] | np.ndarray, config: SequencesConfig, *, standardize: bool = False
+    ) -> "Inputs":
         """From the inputs of the training part; on request features are brought to its mean 0 and variance 1."""
         first = inputs[0]
         if isinstance(first, np.ndarray) and np.issubdtype(first.dtype, np.inexact):

@@ -134,7 +134,7 @@ class TaggingTask(SupervisedTask):
         return columns
 
     def _numbers(self, tags: Sequence[str]) -> np.ndarray:
-        # A tag that only a held-out part has is never said, and its loss would be infinite: it counts as wrong, no more.
+        # A tag that only a held-out part has can be said by no model: it counts as wrong, without an infinite loss.
         ignored = self.config.ignored_tag
         known = [-1 if tag == ignored or tag not in self.tags else self.tags.number(tag) for tag in tags]
         return np.array(known, np.int32)
