@@ -7,6 +7,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from seqjax.bench.decoding import DecodingReport as DecodingReport
+    from seqjax.bench.decoding import bench_decoding as bench_decoding
     from seqjax.bench.measure import bench as bench
     from seqjax.bench.results import Report as Report
     from seqjax.bench.settings import Settings as Settings
@@ -14,14 +16,25 @@ if TYPE_CHECKING:
     from seqjax.bench.streaming import StreamingReport as StreamingReport
     from seqjax.bench.streaming import bench_streaming as bench_streaming
 
-__all__ = ["Report", "Settings", "Shape", "StreamingReport", "bench", "bench_streaming"]
+__all__ = [
+    "DecodingReport",
+    "Report",
+    "Settings",
+    "Shape",
+    "StreamingReport",
+    "bench",
+    "bench_decoding",
+    "bench_streaming",
+]
 
 _MODULES = {
+    "DecodingReport": "decoding",
     "bench": "measure",
     "Report": "results",
     "Settings": "settings",
     "Shape": "settings",
     "StreamingReport": "streaming",
+    "bench_decoding": "decoding",
     "bench_streaming": "streaming",
 }
 

@@ -107,7 +107,7 @@ def bench_streaming(
             problem = Problem.make(cell, shape, "forward")
             present = [name for name in peers if PEERS[name].has(cell_name)]
             programs, failures = _steps(problem, {OURS: steps.ours} | {name: STEPS[name] for name in present})
-            rows = _timings({name: _latency(step) for name, step in programs.items()}, settings, failures)
+            rows = timings({name: _latency(step) for name, step in programs.items()}, settings, failures)
             without_cell = tuple(name for name in peers if name not in present)
             result.steps.append(
                 StepLatency(cell=cell_name, shape=shape, rows=rows, failures=failures, without_cell=without_cell)
@@ -125,7 +125,7 @@ def bench_streaming(
                 failures["torch"] = in_one_line(error)
         for run in runs.values():
             run()
-        rows = _timings({name: partial(duration, run) for name, run in runs.items()}, settings, failures)
+        rows = timings({name: partial(duration, run) for name, run in runs.items()}, settings, failures)
         result.generation.append(Generation(text=text, rows=rows, failures=failures, compilations=len(compilations)))
         report(result)
     return result
@@ -169,9 +169,10 @@ def _latency(step: Step) -> Callable[[], float]:
     return measured
 
 
-def _timings(
+def timings(
     measured: dict[str, Callable[[], float]], settings: Settings, failures: dict[str, str]
 ) -> tuple[Timing, ...]:
+    """What each competitor took in all rounds; each of ``measured`` gives its seconds of one."""
     times = times_in_turn(measured, settings.warmup, settings.rounds, failures)
     ours = statistics.median(times[OURS]) if OURS in times else None
     return tuple(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from seqjax.bench.decoding import Decoding, DecodingReport
 from seqjax.bench.results import OURS
 from seqjax.bench.streaming import STEPS_PER_ROUND, Generation, StepLatency, StreamingReport, Timing
 from seqjax.bench.table import aligned, who_and_where
@@ -40,19 +41,39 @@ def latency(result: StepLatency) -> str:
 def generation(result: Generation) -> str:
     """One text: a row a competitor."""
     text = result.text
+    return _writing(f"writing {text}", text.batch * text.length, result)
+
+
+def decoding_heading(report: DecodingReport) -> str:
+    """What is measured on what."""
+    lines = [
+        *who_and_where(report),
+        "a round decodes one batch, the encoder's work included; tokens: of the best hypothesis of every row",
+        "ratio: a competitor's median time over ours, more than 1 where seqjax is faster; * seqjax is slower",
+    ]
+    return "\n".join(lines)
+
+
+def decoding(result: Decoding) -> str:
+    """One batch decoded: a row a competitor."""
+    translation = result.translation
+    return _writing(f"decoding {translation}", translation.batch * translation.length, result)
+
+
+def _writing(title: str, tokens: int, result: Generation | Decoding) -> str:
     header = ("", "tokens/s", "best", "ms", "ratio")
     rows = [
         (
             row.name,
-            f"{text.batch * text.length / row.seconds.median:,.0f}",
-            f"{text.batch * text.length / row.seconds.minimum:,.0f}",
+            f"{tokens / row.seconds.median:,.0f}",
+            f"{tokens / row.seconds.minimum:,.0f}",
             f"{row.seconds.median * 1e3:.3g}",
             _ratio(row),
         )
         for row in result.rows
     ]
     compiled = f"seqjax compiled {result.compilations} program{'s' if result.compilations != 1 else ''} in all rounds"
-    return "\n".join([f"writing {text}", aligned([header, *rows]), compiled, *_failures(result.failures)])
+    return "\n".join([title, aligned([header, *rows]), compiled, *_failures(result.failures)])
 
 
 def _failures(failures: dict[str, str]) -> Iterable[str]:

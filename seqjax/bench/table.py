@@ -9,6 +9,7 @@ from seqjax.bench.results import FASTEST, OURS, SPLIT, Measurement, Report, Row
 from seqjax.bench.settings import SETTLE_SECONDS, SHAPES
 
 if TYPE_CHECKING:
+    from seqjax.bench.decoding import DecodingReport
     from seqjax.bench.streaming import StreamingReport
 
 _NOTES = {
@@ -42,7 +43,7 @@ def heading(report: Report) -> str:
     return "\n".join(lines)
 
 
-def who_and_where(report: "Report | StreamingReport") -> list[str]:
+def who_and_where(report: "DecodingReport | Report | StreamingReport") -> list[str]:
     """The machine, the peers and the rounds."""
     peers = [f"{name} {version or ''}".strip() for name, version in report.peers.items()]
     return [

@@ -14,7 +14,7 @@ from seqjax.cli.parser import Arguments, Parser, size, whole_number
 from seqjax.errors import ConfigError, SeqjaxError
 
 if TYPE_CHECKING:
-    from seqjax.bench import Report, StreamingReport
+    from seqjax.bench import DecodingReport, Report, StreamingReport
 
 _DESCRIPTION = """\
 Time recurrent cells over whole sequences, ours beside those of other libraries, in turn in one process. Peers that are
@@ -26,7 +26,8 @@ seqjax bench --cells LSTM --shapes D --passes training
 seqjax bench --shapes A 64,16,100,200 --peers lax nnx torch --rounds 10
 seqjax bench --json bench.json --plot bench.png
 seqjax bench --memory --cells LSTM
-seqjax bench --streaming"""
+seqjax bench --streaming
+seqjax bench --decoding"""
 
 _MEMORY_SHAPES = ("2048,16,128,256",)
 _STREAMING_SHAPES = ("1,1,64,128", "1,1,256,256")
@@ -65,6 +66,11 @@ def add_commands(commands: Any) -> None:
         action="store_true",
         help=f"time single steps of batch 1, and writing (shapes: {' '.join(_STREAMING_SHAPES)})",
     )
+    bench.add_argument(
+        "--decoding",
+        action="store_true",
+        help="time greedy decoding and beam search of encoder-decoders of the sizes of SCAN and CMUdict",
+    )
     bench.add_argument("--json", metavar="FILE", type=Path, help="write everything that was measured")
     bench.add_argument("--plot", metavar="FILE", type=Path, help="draw the ratios, as PNG, SVG or PDF by its name")
     bench.set_defaults(run=_bench)
@@ -76,7 +82,8 @@ def _bench(arguments: Arguments) -> None:
     _set_devices(arguments)
     line = _StatusLine()
     try:
-        failed, measurements = (_streaming if arguments.streaming else _table)(arguments, settings, line)
+        measure = _streaming if arguments.streaming else _decoding if arguments.decoding else _table
+        failed, measurements = measure(arguments, settings, line)
     finally:
         line.clear()
     if failed:
@@ -117,7 +124,20 @@ def _streaming(arguments: Arguments, settings: Settings, line: "_StatusLine") ->
     return sum("seqjax" in step.failures for step in report.steps), len(report.steps)
 
 
-def _print_and_keep(text: str, report: "Report | StreamingReport", file: Path | None) -> None:
+def _decoding(arguments: Arguments, settings: Settings, line: "_StatusLine") -> tuple[int, int]:
+    from seqjax.bench import bench_decoding, streaming_table
+
+    def show(report: "DecodingReport") -> None:
+        line.clear()
+        last = report.results[-1:]
+        text = streaming_table.decoding(*last) if last else streaming_table.decoding_heading(report)
+        _print_and_keep(text, report, arguments.json)
+
+    report = bench_decoding(settings, show, line.show)
+    return 0, len(report.results)
+
+
+def _print_and_keep(text: str, report: "DecodingReport | Report | StreamingReport", file: Path | None) -> None:
     print(f"{text}\n")
     sys.stdout.flush()
     # What was measured before an interruption is kept.
@@ -133,6 +153,7 @@ def _set_devices(arguments: Arguments) -> None:
         jax.config.values.get("jax_num_cpu_devices", -1) != -1
         or "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
         or arguments.streaming
+        or arguments.decoding
     )
     count = arguments.devices or (None if set_elsewhere else available_cores())
     if count is not None:
@@ -145,7 +166,11 @@ def _set_devices(arguments: Arguments) -> None:
 def _settings(arguments: Arguments) -> Settings:
     checkpoints = [int(text) if text.isascii() and text.isdecimal() else text for text in arguments.checkpoint]
     shapes, passes, peers = arguments.shapes, arguments.passes, arguments.peers
-    if arguments.streaming:
+    if arguments.decoding:
+        for option in ("--streaming", "--memory", "--plot", "--devices", "--shapes", "--passes", "--checkpoint"):
+            if getattr(arguments, option.removeprefix("--")):
+                raise ConfigError(f"--decoding is about whole models of given sizes; leave out {option}")
+    elif arguments.streaming:
         for option in ("--memory", "--plot", "--devices", "--passes", "--checkpoint"):
             if getattr(arguments, option.removeprefix("--")):
                 raise ConfigError(f"--streaming is about single steps; leave out {option}")
