@@ -153,10 +153,10 @@ def reference_beams(log_probabilities, blank, beam_size, bonus):
     return set(beams)
 
 
-@pytest.mark.parametrize("beam_size", [1, 2, 3, 5])
+@pytest.mark.parametrize("beam_size", [1, 2, 4])
 @pytest.mark.parametrize("fused", [False, True])
 def test_narrow_beams(model, beam_size, fused):
-    """Beams go and come back, and are merged all the same; the scores are those of all paths, and never below greedy."""
+    """Beams go and come back, and are merged all the same; scores are of all paths, and never below greedy."""
     table, history, step, carry = model
     rows, time, blank = 60, 7, 1
     logits, _ = draw(np.random.default_rng(30 + beam_size), time, rows=rows, scale=0.7)
@@ -182,7 +182,7 @@ def test_narrow_beams(model, beam_size, fused):
     assert (better > 0) == (beam_size > 1)
 
 
-@pytest.mark.parametrize("beam_size", [1, 2, 3])
+@pytest.mark.parametrize("beam_size", [1, 3])
 def test_one_result_is_never_below_greedy(beam_size):
     logits, lengths = draw(np.random.default_rng(40), 7, rows=300, scale=0.5)
     found, greedy = ctc_beam_search(logits, lengths=lengths, beam_size=beam_size), ctc_greedy(logits, lengths=lengths)

@@ -73,7 +73,7 @@ def test_no_smoothing_changes_no_bit(data):
 
 
 def test_a_share_out_of_range():
-    with pytest.raises(ValueError, match="label_smoothing is a share of the target, 0 to 1, got 1.5"):
+    with pytest.raises(ValueError, match=r"label_smoothing is a share of the target, 0 to 1, got 1\.5"):
         cross_entropy(jnp.zeros((2, CLASSES)), jnp.array([0, 1]), label_smoothing=1.5)
 
 

@@ -199,34 +199,40 @@ def test_derivatives_of_any_order(float64):
     def loss(logits):
         return ctc_loss(logits, labels)
 
+    @partial(jax.jit, static_argnums=0)
+    def derivatives(of, logits, tangent):
+        slope = lambda logits: jnp.vdot(jax.grad(of)(logits), tangent)
+        forward = jax.jvp(jax.grad(of), (logits,), (tangent,))[1]
+        # Two uses of one loss, each with its own weight.
+        twice = jax.grad(lambda logits: 3 * of(logits) + of(2 * logits))(logits)
+        return jax.jvp(of, (logits,), (tangent,)), jax.grad(slope)(logits), forward, twice
+
     tangent = jax.random.normal(jax.random.key(1), (4, 3), jnp.float64)
-    for ours, theirs in zip(jax.jvp(loss, (logits,), (tangent,)), jax.jvp(listed, (logits,), (tangent,))):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
-    for twice in (jax.hessian, lambda of: jax.jacrev(jax.jacrev(of))):
-        np.testing.assert_allclose(twice(loss)(logits), twice(listed)(logits), atol=1e-12)
-    # Two uses of one loss, each with its own weight.
-    both = jax.grad(lambda logits: loss(logits) * 3 + loss(2 * logits))(logits)
-    np.testing.assert_allclose(both, jax.grad(lambda logits: listed(logits) * 3 + listed(2 * logits))(logits))
+    jax.tree.map(
+        partial(np.testing.assert_allclose, atol=1e-12),
+        derivatives(lambda logits: ctc_loss(logits, labels), logits, tangent),
+        derivatives(listed, logits, tangent),
+    )
 
 
 def test_second_derivative_of_a_row_that_cannot_be_aligned_is_zero():
-    hessian = jax.hessian(lambda logits: ctc_loss(logits, jnp.array([1, 1])))(jnp.ones((2, 3)))
-    assert not np.any(hessian)
+    slope = jax.grad(lambda logits: jnp.sum(jax.grad(lambda logits: ctc_loss(logits, jnp.array([1, 1])))(logits)[0, 0]))
+    assert not np.any(jax.jit(slope)(jnp.ones((2, 3))))
 
 
 def test_never_negative():
-    """Frames that leave no doubt: the exact loss is below what float32 can tell from 0."""
+    """Frames that leave no doubt about the labels, some about where a label ends: the exact loss is next to 0."""
     generator = np.random.default_rng(0)
-    path = generator.integers(0, 3, (40, 500))
-    targets = [collapse(row, 0) for row in path.T]
-    labels = np.array([np.pad(target, (0, 40 - len(target))) for target in targets], int)
-    for scale in (5.0, 8.0, 17.0, 60.0):
-        logits = scale * np.eye(3, dtype=np.float32)[path]
-        losses = np.asarray(
-            losses_and_gradient(logits, labels, np.full(500, 40), np.array([len(target) for target in targets]))[0]
-        )
-        assert np.all(losses >= 0)
-        assert np.all(losses < 2 * 40 * np.exp(-scale) + 1e-5)
+    labels = np.tile([1, 2, 1, 2, 2, 1], (500, 1))
+    logits = np.full((18, 500, 3), -60, np.float32)
+    for position, label in enumerate(labels[0]):
+        logits[3 * position, :, label] = 0
+        logits[3 * position + 1][:, [0, label]] = generator.normal(size=(500, 2))
+        logits[3 * position + 2, :, 0] = 0
+    losses = np.asarray(ctc_loss(logits, labels))
+    assert np.all(losses >= 0)
+    assert np.all(losses < 1e-5)
+    assert np.mean(losses == 0) > 0.2
 
 
 def test_long_rows_stay_exact(float64):
@@ -331,9 +337,7 @@ def test_rows_are_told():
         check_ctc_targets(labels, lengths=[2, 4, 0], label_lengths=[2, 3, 1])
     with pytest.raises(ValueError, match=r"7 of 7 rows.*row 4 has 1 .* need 5; and 2 more"):
         check_ctc_targets(np.ones((7, 3), int), lengths=np.ones(7, int))
-    with pytest.raises(
-        ValueError, match=r"labels\[0, 2\] is 0, expected a class of at least 0 that is not the blank, 0"
-    ):
+    with pytest.raises(ValueError, match=r"labels\[0, 2\] is 0, expected a class of at least 0 that is not the blank"):
         check_ctc_targets(labels, lengths=[9, 9, 9])
     with pytest.raises(ValueError, match=r"labels\[1, 0\] is 3, expected a class from 0 to 2"):
         check_ctc_targets(labels, lengths=[9, 9, 9], label_lengths=[2, 3, 1], classes=3)
