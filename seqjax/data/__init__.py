@@ -21,6 +21,8 @@ from seqjax.data.records import Records as Records
 from seqjax.data.sources import SOURCES as SOURCES
 from seqjax.data.sources import Source as Source
 from seqjax.data.sources import load_dataset as load_dataset
+from seqjax.data.sound import synthesize as synthesize
+from seqjax.data.sound import write_wav as write_wav
 from seqjax.data.streams import ContiguousStreams as ContiguousStreams
 from seqjax.data.streams import EvaluationBatch as EvaluationBatch
 from seqjax.data.streams import TextBatch as TextBatch

@@ -7,6 +7,8 @@ from seqjax.decoding.ctc import Transcripts as Transcripts
 from seqjax.decoding.ctc import ctc_beam_search as ctc_beam_search
 from seqjax.decoding.ctc import ctc_greedy as ctc_greedy
 from seqjax.decoding.hypotheses import Hypotheses as Hypotheses
+from seqjax.decoding.labels import LabelSamples as LabelSamples
+from seqjax.decoding.labels import sample_labels as sample_labels
 from seqjax.decoding.penalties import AverageLengthPenalty as AverageLengthPenalty
 from seqjax.decoding.penalties import CoveragePenalty as CoveragePenalty
 from seqjax.decoding.penalties import GNMTLengthPenalty as GNMTLengthPenalty

@@ -182,6 +182,12 @@ SOURCES: dict[str, Source] = {
     "nottingham": _music("nottingham", "folk tunes as piano rolls"),
     "musedata": _music("musedata", "classical music as piano rolls"),
     "piano-midi": _music("piano-midi", "classical piano music as piano rolls"),
+    "progressions": Source(
+        what="made songs as piano rolls: chords and a tune",
+        licence="",
+        split=_MADE,
+        load="progressions:progressions",
+    ),
     "airline": _series("airline", "airline passengers by month, 1949 to 1960"),
     "sunspots": _series("sunspots", "sunspots by month, 1749 to 1983"),
     "minimum-temperatures": _series("minimum-temperatures", "daily minimum temperatures of Melbourne, 1981 to 1990"),

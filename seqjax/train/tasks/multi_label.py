@@ -1,6 +1,7 @@
 """Labels of which any number may hold at every step, such as the notes of a chord: many to many of equal length."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -8,14 +9,17 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from seqjax.data import Records
+from seqjax.data import Records, synthesize, write_wav
+from seqjax.decoding import sample_labels
 from seqjax.errors import DataError
 from seqjax.losses import binary_cross_entropy
 from seqjax.nn import SequenceModel
 from seqjax.train.experiment import cell_maker
-from seqjax.train.learner import Objective
+from seqjax.train.learner import Objective, TrainState
 from seqjax.train.tasks.inputs import Inputs
 from seqjax.train.tasks.supervised import Outputs, SupervisedTask, mapped, steps_mask
+
+_KEYS, _PROMPT, _PLAYED, _RATE = 88, 8, 56, 22_050
 
 
 class LabelsOfSteps(Objective):
@@ -118,6 +122,22 @@ class MultiLabelTask(SupervisedTask):
     def unlabelled(self, inputs: Sequence[Any]) -> Records:
         """With labels that mean nothing."""
         return Records(inputs, [np.zeros((len(sequence), self.shares.size), np.float32) for sequence in inputs])
+
+    def finish(self, state: TrainState, run_directory: Path) -> tuple[dict[str, Any], str]:
+        """Measure the test part; where the labels are the keys of a piano and the inputs too, let the model play."""
+        left, text = super().finish(state, run_directory)
+        model = self.learner.model(state)
+        if self.shares.size != _KEYS or self.inputs.size != _KEYS or self.config.model.bidirectional:
+            return left, text
+        prompt, key = self.dataset.test.inputs[0][:_PROMPT], jax.random.key(self.config.seed)
+        carry, _ = model(prompt[None, :-1])
+        drawn = sample_labels(lambda carry, keys: model.step(keys, carry), carry, prompt[-1:], _PLAYED, key)
+        roll = np.concatenate([prompt, np.asarray(drawn.labels)[:, 0]])
+        write_wav(run_directory / "sample.wav", synthesize(roll, rate=_RATE), _RATE)
+        return (
+            left,
+            f"{text}\nto listen to: {run_directory / 'sample.wav'} (the first {_PROMPT} steps are of the test part)",
+        )
 
     def texts(self, records: Records, outputs: Outputs) -> list[str]:
         """The numbers of the labels of each step."""
