@@ -43,7 +43,7 @@ def french_english(
     left_out = 0
     for line in text.splitlines():
         english, french = (_normalized(side) for side in line.split("\t"))
-        if max(len(_TOKENS["french"].findall(french)), len(_TOKENS["english"].findall(english))) > maximum_length:
+        if max(len(_tokens(french, "french")), len(_tokens(english, "english"))) > maximum_length:
             left_out += 1
         else:
             pairs[(french, english) if source == "french" else (english, french)] = None
@@ -53,11 +53,13 @@ def french_english(
         )
 
     def sequence(side: str, language: str) -> Any:
-        return side if level == "text" else _TOKENS[language].findall(side)
+        return side if level == "text" else _tokens(side, language)
 
     target = {"french": "english", "english": "french"}[source]
     unique = list(pairs)
-    kept, *heldout = divide(_families(unique), [test, validation], seed)
+    # Texts that differ in spaces only are the same sentence.
+    sentences = [(" ".join(_tokens(a, source)), " ".join(_tokens(b, target))) for a, b in unique]
+    kept, *heldout = divide(_families(sentences), [test, validation], seed)
     train = [unique[index] for index in kept.tolist()]
     parts = [Records([sequence(a, source) for a, _ in train], [sequence(b, target) for _, b in train])]
     for part in heldout:
@@ -78,6 +80,10 @@ def french_english(
 def _normalized(text: str) -> str:
     text = unicodedata.normalize("NFKC", text).lower().replace("’", "'").replace("‘", "'")
     return " ".join("".join(" " if c.isspace() else c for c in text if unicodedata.category(c) != "Cf").split())
+
+
+def _tokens(text: str, language: str) -> list[str]:
+    return _TOKENS[language].findall(text)
 
 
 def _families(pairs: list[tuple[str, str]]) -> list[int]:
