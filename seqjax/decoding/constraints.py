@@ -39,7 +39,7 @@ class Automaton(NamedTuple):
     """
 
     transitions: Any
-    """Whole numbers ``[states, classes]``: the next state, -1 where the token is forbidden."""
+    """Whole numbers ``[states, classes]``, all of them in memory: the next state, -1 where the token is forbidden."""
     start: Any = 0
     """The state before the first token of a result: a whole number, or ``[*batch]`` of them."""
 
@@ -143,8 +143,10 @@ def not_repeated(classes: int, tokens: jax.Array, size: int | None, position: An
     last = lax.dynamic_slice_in_dim(tokens, jnp.maximum(position - size + 1, 0), size - 1, axis=-1)
     windows = tokens[..., starts[:, None] + jnp.arange(size)]
     same = jnp.all(windows[..., :-1] == last[..., None, :], axis=-1) & (starts + size <= position)
-    completed = windows[..., -1, None] == jnp.arange(classes)
-    return ~jnp.any(same[..., None] & completed, axis=-2)
+    scatter = lambda completed, same: jnp.zeros(classes, bool).at[completed].max(same)
+    for _ in range(tokens.ndim - 1):
+        scatter = jax.vmap(scatter)
+    return ~scatter(windows[..., -1], same)
 
 
 def _read_nothing(state: None, token: jax.Array) -> tuple[None, None]:

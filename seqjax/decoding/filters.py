@@ -1,5 +1,6 @@
 """Filters that leave out the improbable tail before a token is drawn: top-k, nucleus, min-p."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -59,12 +60,11 @@ def check_filters(top_k: int | None, top_p: Any, min_p: Any) -> None:
     """In range, where their values are known."""
     if top_k is not None and (isinstance(top_k, bool) or not isinstance(top_k, int) or top_k < 1):
         raise ValueError(f"top_k must be None or a positive whole number, got {top_k!r}")
-    if top_p is not None and not isinstance(top_p, Tracer) and not _within(top_p, np.nextafter(0.0, 1.0)):
+    if top_p is not None and not _all(top_p, lambda top_p: (top_p > 0) & (top_p <= 1)):
         raise ValueError(f"top_p must be above 0 and at most 1 (1 keeps everything), got {top_p}")
-    if min_p is not None and not isinstance(min_p, Tracer) and not _within(min_p, 0.0):
+    if min_p is not None and not _all(min_p, lambda min_p: (min_p >= 0) & (min_p <= 1)):
         raise ValueError(f"min_p must be from 0 (keeps everything) to 1, got {min_p}")
 
 
-def _within(values: Any, smallest: float) -> bool:
-    values = np.asarray(values, np.float64)
-    return bool(np.all((values >= smallest) & (values <= 1)))
+def _all(values: Any, condition: Callable[[Any], Any]) -> bool:
+    return isinstance(values, Tracer) or bool(np.all(condition(np.asarray(values))))

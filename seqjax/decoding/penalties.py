@@ -54,8 +54,8 @@ class CoveragePenalty:
 
 def divisors(length_penalty: LengthPenalty | None, length: int) -> jax.Array:
     """``[length]``: of hypotheses of 1, 2, ... tokens."""
-    lengths = np.arange(1.0, max(length, 1) + 1, dtype=np.float32)
-    values = jnp.ones_like(lengths) if length_penalty is None else jnp.asarray(length_penalty(lengths))
+    lengths = np.arange(1.0, max(length, 1) + 1)
+    values = jnp.asarray(np.ones_like(lengths) if length_penalty is None else length_penalty(lengths))
     if values.shape != lengths.shape:
         raise ValueError(f"the length penalty returned shape {values.shape} for lengths of shape {lengths.shape}")
     if not isinstance(values, Tracer) and not np.all((np.asarray(values) > 0) & np.isfinite(values)):

@@ -179,6 +179,6 @@ def _chosen(
         kept = jnp.where(goes_on & ~is_among_longer, its_log_probability, -jnp.inf)
         longer = jax.tree.map(lambda *both: jnp.concatenate(both, -1), longer, _Longer(place, its_token, kept))
     greedy = jnp.where(is_among_longer, jnp.argmax(among_longer, axis=-1, keepdims=True), beam)
-    greedy = jnp.where(goes_on, greedy, count)[..., 0]
+    greedy = jnp.where(goes_on, greedy, count)[..., 0].astype(live.greedy.dtype)
     ended = jnp.where(counts, extended[..., min(end, classes - 1)], -jnp.inf)
     return longer, greedy, ended

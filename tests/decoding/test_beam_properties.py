@@ -254,6 +254,19 @@ def test_what_is_bound_to_the_step_is_not_copied_for_every_hypothesis():
     assert max(np.prod(shape) for shape in shapes(program.jaxpr)) < 5 * memory.size
 
 
+def test_double_precision(float64):
+    params = {name: jnp.asarray(value) for name, value in reference.parameters(0).items()}
+    step, carry = Partial(partial(reference.network, jnp), params), jax.tree.map(np.float64, reference.initial())
+    options = {"length_penalty": GNMTLengthPenalty(0.6), "coverage_penalty": CoveragePenalty(COVERAGE, 0.3)}
+    result = decoding.beam_search(step, carry, 2, LENGTH, beam_size=3, n_best=2, end_token=END, **options)
+    expected = reference.beam(reference.parameters(0), 2, LENGTH, 3, 2, (GNMTLengthPenalty(0.6), 0.3))
+    np.testing.assert_allclose(
+        result.scores, [each.score(GNMTLengthPenalty(0.6), 0.3) for each in expected], rtol=1e-12
+    )
+    greedy = decoding.greedy(step, carry, 2, LENGTH, end_token=END)
+    assert greedy.log_probabilities.dtype == jnp.float64
+
+
 def test_shapes_types_and_length_zero():
     result = search(0, FIRST.astype(np.uint8))
     assert result.tokens.shape == (*BATCH, 2, LENGTH)
