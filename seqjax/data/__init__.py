@@ -18,11 +18,11 @@ from seqjax.data.features import log_mel as log_mel
 from seqjax.data.features import read_wav as read_wav
 from seqjax.data.records import Dataset as Dataset
 from seqjax.data.records import Records as Records
+from seqjax.data.sound import synthesize as synthesize
+from seqjax.data.sound import write_wav as write_wav
 from seqjax.data.sources import SOURCES as SOURCES
 from seqjax.data.sources import Source as Source
 from seqjax.data.sources import load_dataset as load_dataset
-from seqjax.data.sound import synthesize as synthesize
-from seqjax.data.sound import write_wav as write_wav
 from seqjax.data.streams import ContiguousStreams as ContiguousStreams
 from seqjax.data.streams import EvaluationBatch as EvaluationBatch
 from seqjax.data.streams import TextBatch as TextBatch

@@ -12,7 +12,7 @@ LETTER = np.dtype([("word", "<u2"), ("letter", "u1"), ("fold", "u1"), ("pixels",
 
 
 def recordings(content: bytes) -> bytes:
-    """The sound files of an archive in the order of their names: of each its name, its size, and itself.
+    """The sound files in the folder ``recordings`` of an archive, by name: of each its name, its size, and itself.
 
     Raises:
         tarfile.TarError: it is not an archive, or a damaged one.
@@ -20,9 +20,11 @@ def recordings(content: bytes) -> bytes:
     files = {}
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
         for member in archive:
-            file = archive.extractfile(member) if member.name.endswith(".wav") else None
+            *folders, name = member.name.split("/")
+            wanted = "recordings" in folders and name.endswith(".wav")
+            file = archive.extractfile(member) if wanted else None
             if file is not None:
-                files[member.name.rpartition("/")[2]] = file.read()
+                files[name] = file.read()
     return b"".join(f"{name} {len(files[name])}\n".encode() + files[name] for name in sorted(files))
 
 

@@ -239,7 +239,9 @@ def test_archives_have_one_form():
         return stream.getvalue()
 
     one = recordings(packed("w:xz", "recordings/1_b.wav", "recordings/0_a.wav"))
-    assert one == recordings(packed("w:gz", "top-level/recordings/0_a.wav", "read.me", "top-level/recordings/1_b.wav"))
+    assert one == recordings(
+        packed("w:gz", "top-level/recordings/0_a.wav", "readme.txt", "other/2_c.wav", "top-level/recordings/1_b.wav")
+    )
     assert recordings_by_name(one) == {"0_a.wav": b"0_a", "1_b.wav": b"1_b"}
 
 

@@ -219,6 +219,12 @@ SOURCES: dict[str, Source] = {
         file="speech:recording",
     ),
     "sines": Source(what="the sum of three sines with noise", licence="", split=_CHRONOLOGICAL, load="series:sines"),
+    "tab-separated": Source(
+        what="records of one's own: lines of an input, a tab and a target",
+        licence="",
+        split="by files, or seeded parts of one",
+        load="tables:tab_separated",
+    ),
     "adding": _task("adding", "numbers two of which are to be added"),
     "copy": _task("copy", "symbols to be repeated after a delay"),
     "recall": _task("recall", "symbols to be said a fixed number of steps later"),
