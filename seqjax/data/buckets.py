@@ -27,7 +27,8 @@ def make_buckets(lengths: Mapping[str, np.ndarray], count: int) -> list[Bucket]:
 
     Records are put in the order of their length and cut into runs; which cuts are the best is found by dynamic
     programming over the different lengths (exactly, for one column of at most 256 of them). Several columns are cut
-    together, in the order of their total or of one of them, whichever wastes the least.
+    together, in whichever order wastes the least: that of the longest of a record's columns relative to the column's
+    mean, that of the longest, the total, or one column; a record then goes into the smallest bucket that it fits in.
 
     Args:
         lengths: of each record, column by column; every column ``[records]``.
@@ -40,8 +41,12 @@ def make_buckets(lengths: Mapping[str, np.ndarray], count: int) -> list[Bucket]:
         [({'inputs': 3}, [0, 2, 4]), ({'inputs': 9}, [1, 3])]
     """
     columns = np.stack(list(lengths.values()))
-    orders = [columns.sum(axis=0), *columns] if len(columns) > 1 else [columns[0]]
-    return min((_cut(lengths, order, count) for order in orders), key=padded_steps)
+    if len(columns) == 1:
+        return _cut(lengths, columns[0], count)
+    relative = columns / np.maximum(columns.mean(axis=1, keepdims=True), 1e-9)
+    orders = [relative.max(axis=0), columns.max(axis=0), columns.sum(axis=0), *columns]
+    cut = (assign(lengths, [bucket.lengths for bucket in _cut(lengths, order, count)]) for order in orders)
+    return min((_tight(lengths, buckets) for buckets in cut), key=padded_steps)
 
 
 def padded_steps(buckets: Sequence[Bucket]) -> int:
@@ -69,6 +74,14 @@ def assign(lengths: Mapping[str, np.ndarray], shapes: Sequence[Mapping[str, int]
         longest = {name: int(column[left].max()) for name, column in lengths.items()}
         buckets.append(Bucket(longest, np.flatnonzero(left)))
     return buckets
+
+
+def _tight(lengths: Mapping[str, np.ndarray], buckets: Sequence[Bucket]) -> list[Bucket]:
+    """The buckets, no longer than their members."""
+    return [
+        Bucket({name: int(column[bucket.members].max()) for name, column in lengths.items()}, bucket.members)
+        for bucket in buckets
+    ]
 
 
 def _cut(lengths: Mapping[str, np.ndarray], order: np.ndarray, count: int) -> list[Bucket]:
