@@ -38,8 +38,8 @@ class SequenceBatches:
         names: how messages call each record.
 
     Raises:
-        DataError: no records, columns of different size, entries that are no arrays, records over the maximum, or
-            nothing left after dropping.
+        DataError: no records, columns of different size, entries that are no sequences of steps of one shape, records
+            over the maximum, nothing left after dropping, or sizes below 1.
 
     Example:
         >>> import numpy as np
@@ -68,6 +68,8 @@ class SequenceBatches:
         if len(set(sizes.values())) != 1:
             listed = ", ".join(f"{size} of {name}" for name, size in sizes.items())
             raise DataError(f"columns need as many entries each, got {listed or 'no columns'}")
+        if batch_size < 1 or (isinstance(shapes, int) and shapes < 1):
+            raise DataError(f"batch_size and shapes must be at least 1, got {batch_size} and {shapes}")
         self._batch_size, self._seed, self._shuffle = batch_size, seed, shuffle
         self._size = next(iter(sizes.values()))
         if not self._size:
@@ -188,6 +190,10 @@ def _arrays(name: str, column: Sequence[Any]) -> list[np.ndarray]:
         raise DataError(
             f"{name}: a list of sequences [time, ...] is expected; one number a record belongs in one array"
         )
+    shapes = {array.shape[1:] for array in arrays}
+    if len(shapes) > 1:
+        listed = " and ".join(str(list(shape)) for shape in sorted(shapes)[:2])
+        raise DataError(f"{name}: the steps of all sequences need one shape, got {listed}")
     return arrays
 
 

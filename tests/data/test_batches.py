@@ -164,5 +164,9 @@ def test_what_cannot_be_put_into_batches():
         batches(maximum_lengths={"words": 8}, longer="cut")
     with pytest.raises(DataError, match=r"classes: a list of sequences .* is expected"):
         SequenceBatches({"words": WORDS, "classes": CLASSES.tolist()}, 2)
+    with pytest.raises(DataError, match=r"frames: the steps of all sequences need one shape, got \[2\] and \[3\]"):
+        SequenceBatches({"frames": [np.ones((4, 2)), np.ones((1, 3))]}, 2)
+    with pytest.raises(DataError, match="must be at least 1, got 2 and 0"):
+        batches(shapes=0)
     with pytest.raises(IndexError, match="got index -1"):
         batches()[-1]
