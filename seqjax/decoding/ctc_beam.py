@@ -92,7 +92,8 @@ def _frame(
     possible = (classes != blank) & (beams.lengths < max_length)[:, None]
     extended = jnp.where(possible, extended, -jnp.inf)
 
-    # A beam that is another one with one more label takes over the paths that would make it a second time.
+    # A beam that is another one with one more label takes over the paths that would make it a second time. What has
+    # lost all its paths is none: the same labels may have come again.
     longer = (beams.lengths == beams.lengths[:, None] + 1) & (beams.common == beams.lengths[:, None])
     longer &= (total > -jnp.inf) & (total > -jnp.inf)[:, None]
     taken_over = jnp.max(jnp.where(longer, extended[:, beams.last], -jnp.inf), axis=0)

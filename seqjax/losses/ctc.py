@@ -169,24 +169,24 @@ def check_ctc_targets(
         ValueError: 1 of 2 rows cannot be aligned: row 1 has 2 frames, its 2 labels (1 repeated) need 3; leave such rows
         out, or shorten the sequence of frames less
     """
-    alignable = ctc_alignable(labels, lengths=lengths, label_lengths=label_lengths)
+    alignable = np.asarray(ctc_alignable(labels, lengths=lengths, label_lengths=label_lengths))
     labels, lengths = np.asarray(labels), np.asarray(lengths)
     batch, most = labels.shape[:-1], labels.shape[-1]
     label_lengths = np.full(batch, most) if label_lengths is None else np.asarray(label_lengths)
     there = np.arange(most) < label_lengths[..., None]
     foreign = there & ((labels < 0) | (labels == blank) | (labels >= (np.inf if classes is None else classes)))
     if foreign.any():
-        *row, position = (int(axis[0]) for axis in np.nonzero(foreign))
+        where = tuple(map(int, np.argwhere(foreign)[0]))
         raise ValueError(
-            f"labels{[*row, position]} is {labels[*row, position]}, expected a class"
+            f"labels{list(where)} is {labels[where]}, expected a class"
             + (f" from 0 to {classes - 1}" if classes is not None else " of at least 0")
             + f" that is not the blank, {blank}; is the vocabulary another one, or label_lengths missing?"
         )
     if not alignable.all():
         needed = np.asarray(_frames_needed(labels, label_lengths))
-        rows = list(zip(*np.nonzero(~alignable), strict=True))
+        rows = list(map(tuple, np.argwhere(~alignable)))
         told = "; ".join(
-            f"row {', '.join(map(str, row))} has {lengths[row]} frames, its {label_lengths[row]} labels "
+            f"row {', '.join(map(str, row)) or 0} has {lengths[row]} frames, its {label_lengths[row]} labels "
             f"({needed[row] - label_lengths[row]} repeated) need {needed[row]}"
             for row in rows[:ROWS_TOLD]
         )

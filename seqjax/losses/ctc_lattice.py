@@ -61,15 +61,15 @@ def negative_log_likelihood(lattice: Lattice) -> jax.Array:
     The sum is of a part of all outcomes, so at most 1: what rounding puts above is cut off. The derivative is that of
     the exact sum, :func:`occupation`, zero where there is no path.
     """
-    last, (_, offsets) = _forward(lattice)
-    log_likelihood = log_sum(jnp.where(lattice.final, last, -jnp.inf)) + jnp.sum(offsets, axis=0)
-    return jnp.maximum(-log_likelihood, 0)
+    last, _, offsets = _forward(lattice)
+    return _total(lattice, last, offsets)
 
 
 @negative_log_likelihood.defjvp
 def _derivative(primals: tuple[Lattice], tangents: tuple[Lattice]) -> tuple[jax.Array, jax.Array]:
     (of,), (change,) = primals, tangents
-    return negative_log_likelihood(of), -jnp.sum(occupation(of) * change.emissions, axis=(0, -1))
+    last, alphas, offsets = _forward(of)
+    return _total(of, last, offsets), -jnp.sum(_shares(of, alphas) * change.emissions, axis=(0, -1))
 
 
 def occupation(lattice: Lattice) -> jax.Array:
@@ -78,15 +78,23 @@ def occupation(lattice: Lattice) -> jax.Array:
     Forward and backward sums are scaled frame by frame, and so is their product: what a frame gives sums to 1 however
     small the probability of the target is.
     """
-    _, (alphas, _) = _forward(lattice)
+    _, alphas, _ = _forward(lattice)
+    return _shares(lattice, alphas)
 
+
+def _total(lattice: Lattice, last: jax.Array, offsets: jax.Array) -> jax.Array:
+    log_likelihood = _log_sum(jnp.where(lattice.final, last, -jnp.inf)) + jnp.sum(offsets, axis=0)
+    return jnp.maximum(-log_likelihood, 0)
+
+
+def _shares(lattice: Lattice, alphas: jax.Array) -> jax.Array:
     def body(beta: jax.Array, frame: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         alpha, emission = frame
         joint = alpha + beta
-        share = jnp.exp(joint - _finite(log_sum(joint))[..., None])
+        share = jnp.exp(joint - _finite(_log_sum(joint))[..., None])
         values = beta + emission
         skipped = jnp.where(lattice.skips, values, -jnp.inf)
-        beta, _ = _scaled(log_sum(jnp.stack([values, _moved(values, -1), _moved(skipped, -2)]), axis=0))
+        beta, _ = _scaled(_log_sum(jnp.stack([values, _moved(values, -1), _moved(skipped, -2)]), axis=0))
         return beta, share
 
     end = jnp.where(lattice.final, jnp.zeros_like(alphas, shape=lattice.final.shape), -jnp.inf)
@@ -109,14 +117,15 @@ def best_states(lattice: Lattice) -> tuple[jax.Array, jax.Array]:
     return states, jnp.max(score, axis=-1)
 
 
-def _forward(lattice: Lattice) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    """The forward sums after the last frame; those of every frame, the largest of a frame 0, and what scaled them."""
+def _forward(lattice: Lattice) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """The forward sums after the last frame; those of every frame, the largest of a frame 0; and what was taken off."""
 
     def body(alpha: jax.Array, emission: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-        alpha, offset = _scaled(log_sum(jnp.stack(_arrivals(alpha, lattice.skips)), axis=0) + emission)
+        alpha, offset = _scaled(_log_sum(jnp.stack(_arrivals(alpha, lattice.skips)), axis=0) + emission)
         return alpha, (alpha, offset)
 
-    return lax.scan(body, _start(lattice), lattice.emissions)
+    last, (alphas, offsets) = lax.scan(body, _start(lattice), lattice.emissions)
+    return last, alphas, offsets
 
 
 def _start(lattice: Lattice) -> jax.Array:
@@ -150,7 +159,7 @@ def _finite(values: jax.Array) -> jax.Array:
     return jnp.where(values == -jnp.inf, 0, values)
 
 
-def log_sum(values: jax.Array, axis: int = -1) -> jax.Array:
+def _log_sum(values: jax.Array, axis: int = -1) -> jax.Array:
     """The log of the summed exponentials; its derivative is 0, and not NaN, where all are zero."""
     largest = _finite(lax.stop_gradient(jnp.max(values, axis=axis, keepdims=True)))
     total = jnp.sum(jnp.exp(values - largest), axis=axis)

@@ -12,8 +12,8 @@ from seqjax.decoding import ctc_beam_search, ctc_greedy, log_probability
 from tests.losses.ctc_paths import all_labels, collapse, path_log_probabilities
 
 TIME, CLASSES, ROWS = 4, 3, 500
-# Of 2 labels, at most one a frame.
-EVERY_SEQUENCE = sum(2**length for length in range(TIME + 1))
+# Of 2 labels, at most one a frame; and some beams to spare.
+EVERY_SEQUENCE = sum(2**length for length in range(TIME + 1)) + 4
 
 
 def draw(generator, time=TIME, classes=CLASSES, rows=ROWS, scale=1.5):
@@ -90,14 +90,14 @@ def test_a_wide_beam_is_an_exhaustive_search(blank):
     assert_best(found, ROWS, lambda row: all_labels(logits[: lengths[row], row], blank))
 
 
-def test_symbols_that_cannot_be_and_a_beam_wider_than_needed():
+def test_symbols_that_cannot_be():
     """A beam whose last paths end in a frame without them is gone, and may come back."""
     generator = np.random.default_rng(15)
     logits, lengths = draw(generator)
     impossible = generator.random(logits.shape) < 0.3
     impossible[..., 0] &= ~np.all(impossible, axis=-1)
     logits[impossible] = -np.inf
-    found = ctc_beam_search(logits, lengths=lengths, blank=1, beam_size=EVERY_SEQUENCE + 4, n_best=6)
+    found = ctc_beam_search(logits, lengths=lengths, blank=1, beam_size=EVERY_SEQUENCE, n_best=6)
     assert_best(found, ROWS, lambda row: all_labels(logits[: lengths[row], row], 1))
 
 
@@ -225,11 +225,14 @@ def test_nan_is_seen():
 
 def test_labels_that_a_language_model_forbids(model):
     """A weight of 0 leaves the model out, though it forbids; any other keeps to what it allows."""
-    allowed = Partial(lambda row, carry, token: (carry, row), jnp.array([0.0, 0.0, -jnp.inf]))
+    table, _, _, carry = model
+    step = Partial(remembering, jnp.asarray(table).at[:, 2].set(-jnp.inf))
     logits, lengths = draw(np.random.default_rng(70))
-    by = {"lengths": lengths, "beam_size": 4, "language_model": allowed, "first_token": 0}
+    by = {"lengths": lengths, "beam_size": 4, "n_best": 2, "first_token": 0}
+    by |= {"language_model": step, "language_model_carry": carry}
     assert not np.any(ctc_beam_search(logits, **by, language_model_weight=0.1).tokens == 2)
-    without = ctc_beam_search(logits, lengths=lengths, beam_size=4)
+    without = ctc_beam_search(logits, lengths=lengths, beam_size=4, n_best=2)
+    assert np.any(without.tokens == 2)
     for found, expected in zip(ctc_beam_search(logits, **by, language_model_weight=0.0), without):
         np.testing.assert_array_equal(found, expected)
 
@@ -286,14 +289,19 @@ def test_a_model_of_this_library():
     from seqjax.cells import GRU
     from seqjax.nn import LanguageModel
 
-    model = LanguageModel(CLASSES, GRU, hidden_size=4, rngs=nnx.Rngs(0))
-    step = lambda carry, token: model.step(token, carry)
-    carry = model.initial_carry((5,))
+    graphdef, state = nnx.split(LanguageModel(CLASSES, GRU, hidden_size=4, rngs=nnx.Rngs(0)))
     logits, lengths = draw(np.random.default_rng(110), rows=5)
-    by = {"language_model": step, "language_model_carry": carry, "first_token": 0, "language_model_weight": 2.0}
-    found = ctc_beam_search(logits, lengths=lengths, beam_size=6, n_best=2, **by)
-    first = found.tokens[:, 0].T
-    fused = log_probability(step, carry, jnp.zeros(5, jnp.int32), first, lengths=found.lengths[:, 0]).total
+
+    @jax.jit
+    def decode(state, logits, lengths):
+        model = nnx.merge(graphdef, state)
+        step, carry = lambda carry, token: model.step(token, carry), model.initial_carry((5,))
+        by = {"language_model": step, "language_model_carry": carry, "first_token": 0, "language_model_weight": 2.0}
+        found = ctc_beam_search(logits, lengths=lengths, beam_size=6, n_best=2, **by)
+        best = found.tokens[:, 0].T
+        return found, log_probability(step, carry, jnp.zeros(5, jnp.int32), best, lengths=found.lengths[:, 0]).total
+
+    found, fused = decode(state, logits, lengths)
     expected = [all_labels(logits[: lengths[row], row], 0)[labels_of(found, row, 0)] for row in range(5)]
     np.testing.assert_allclose(found.scores[:, 0], expected + 2 * np.asarray(fused), rtol=1e-5, atol=1e-5)
 
