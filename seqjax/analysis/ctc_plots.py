@@ -34,18 +34,18 @@ def ctc_lattice(occupation: Any, labels: Sequence[str], positions: Any = None, *
             f"the occupation has shape {shares.shape}, expected [time, {2 * len(labels) + 1}] for {len(labels)} labels"
         )
     frames, states = shares.shape
-    figure, axes = _figure(1.6 + 0.32 * frames, 1.2 + 0.34 * states)
+    figure, axes = _figure(2.6 + 0.32 * frames, 1.2 + 0.34 * states)
     time, state = (grid.ravel() for grid in np.meshgrid(np.arange(frames), np.arange(states), indexing="ij"))
     for frame in range(frames - 1):
         for start, end in _moves(labels):
             if shares[frame, start] > 0 and shares[frame + 1, end] > 0:
                 axes.plot([frame, frame + 1], [start, end], color="#CCCCCC", linewidth=0.8, zorder=1)
-    colors = np.where(state % 2 == 1, COLORS[0], GREY)
+    colors = [COLORS[0] if number % 2 else GREY for number in state]
     axes.scatter(time, state, s=8, facecolors="white", edgecolors=colors, linewidths=0.6, zorder=2)
     axes.scatter(time, state, s=220 * shares.ravel(), c=colors, linewidths=0, zorder=3)
     if positions is not None:
         axes.plot(_states_of(np.asarray(positions)), color=COLORS[1], linewidth=1.8, zorder=4, label="best path")
-        axes.legend(frameon=False, loc="upper left")
+        axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     names = [_BLANK, *(name for label in labels for name in (label, _BLANK))]
     axes.set_yticks(np.arange(states), names)
     axes.invert_yaxis()

@@ -248,7 +248,9 @@ class TestDecode:
         names = ["sound.wav", "test.npy", "other.wav", "flat.npy", "missing.wav"]
         found = seqjax.train.decode(run_directory, [*(str(tmp_path / name) for name in names), ""])
         assert [each.line for each in found if each.answers] == [1, 2]
-        for each, message in zip(found[2:], ["16000 samples a second, expected 8000", "shape", "cannot read", "empty"]):
+        for each, message in zip(
+            found[2:], ["16000 samples a second, expected 8000", "shape", "missing.wav: No such file", "empty"]
+        ):
             assert message in each.problem
         said = (run_directory / "predictions.txt").read_text().splitlines()[2].split("\t")[1]
         assert found[1].answers[0].text == said

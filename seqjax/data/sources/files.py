@@ -29,7 +29,7 @@ def read_input(path: str | os.PathLike[str], source: str, options: Mapping[str, 
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise DataError(f"cannot read {file}: {error.strerror}; give the path of a file") from None
+        raise DataError(f"{file}: {error.strerror}; give the path of a file") from None
     if file.suffix != ".npy":
         place = SOURCES[source].file
         if place is None:
