@@ -174,27 +174,6 @@ def attentional_vector(context: jax.Array, outputs: jax.Array, kernel: jax.Array
     return jnp.tanh(jnp.concatenate([context, outputs], axis=-1) @ kernel)
 
 
-def unread(memory: Memory) -> jax.Array:
-    """The weights of a reader that has read nothing: zeros ``[*batch, positions]``."""
-    return jnp.zeros_like(memory.values[..., 0])
-
-
-def at_start(memory: Memory) -> jax.Array:
-    """The weights of a reader that is at the first position."""
-    return unread(memory).at[..., :1].set(1)
-
-
-def total(before: jax.Array, weights: jax.Array) -> jax.Array:
-    """How much was read of each position, with these weights."""
-    return before + weights
-
-
-def score_noise(key: jax.Array, leading_shape: tuple[int, ...], memory: Memory, deviation: float) -> jax.Array:
-    """Normal numbers for scores, ``[*leading_shape, positions]``."""
-    values = memory.values
-    return deviation * jax.random.normal(key, (*leading_shape, values.shape[-2]), values.dtype)
-
-
 def stopping_probabilities(scores: jax.Array, mask: Any = None, noise: Any = None) -> jax.Array:
     r""":math:`\sigma(e + \text{noise})`, zero where masked: for :func:`monotonic_weights`."""
     probabilities = jax.nn.sigmoid(scores if noise is None else scores + noise)

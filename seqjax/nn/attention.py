@@ -10,7 +10,7 @@ from jax.typing import DTypeLike
 from seqjax import attention
 from seqjax.attention import Memory
 from seqjax.cells.initializers import Initializer, initialize
-from seqjax.nn import functions
+from seqjax.nn import functions, sequences
 
 
 class Attention(nnx.Module):
@@ -189,7 +189,7 @@ class AdditiveAttention(Attention):
 
     def initial_state(self, memory: Memory) -> Any:
         """Nothing has been read."""
-        return attention.unread(memory) if self.stateful else None
+        return sequences.unread(memory) if self.stateful else None
 
     def scores(self, query: Any, memory: Memory, state: Any) -> jax.Array:
         """The scoring network."""
@@ -204,7 +204,7 @@ class AdditiveAttention(Attention):
 
     def next_state(self, state: Any, weights: jax.Array) -> Any:
         """The sum of the weights so far."""
-        return attention.total(state, weights) if self.stateful else state
+        return sequences.total(state, weights) if self.stateful else state
 
 
 def drawn(

@@ -10,6 +10,7 @@ from jax.typing import DTypeLike
 
 from seqjax import attention
 from seqjax.attention import Memory
+from seqjax.nn import sequences
 from seqjax.nn.attention import AdditiveAttention, Attention, DotAttention, drawn
 
 
@@ -53,7 +54,7 @@ class LocationAwareAttention(AdditiveAttention):
 
     def next_state(self, state: Any, weights: jax.Array) -> Any:
         """The weights, or their sum so far."""
-        return attention.total(state, weights) if self.cumulative else weights
+        return sequences.total(state, weights) if self.cumulative else weights
 
 
 class MonotonicAttention(AdditiveAttention):
@@ -101,13 +102,13 @@ class MonotonicAttention(AdditiveAttention):
 
     def initial_state(self, memory: Memory) -> jax.Array:
         """The reader is at the first position."""
-        return attention.at_start(memory)
+        return sequences.at_start(memory)
 
     def noise(self, leading_shape: tuple[int, ...], memory: Memory) -> Any:
         """Normal numbers in training."""
         if self.deterministic or self.rngs is None:
             return None
-        return attention.score_noise(self.rngs(), leading_shape, memory, self.noise_deviation)
+        return sequences.score_noise(self.rngs(), leading_shape, memory, self.noise_deviation)
 
     def scores(self, query: Any, memory: Memory, state: Any) -> jax.Array:
         """The scoring network with a normalised last layer."""

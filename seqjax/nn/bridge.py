@@ -44,14 +44,15 @@ class Bridge(nnx.Module):
             for name, leaf in sequences.named_leaves(sequences.start_of(cell, param_dtype)):
                 same = [position for position, (other, _) in enumerate(origins) if other == name]
                 identical = len(same) == 1 and functions.types(origins[same[0]][1]) == functions.types(leaf)
-                read = same if identical else [position for position in real if position in same] or real
-                learned = not identical and read and functions.is_real(leaf) and sequences.is_zero(leaf)
-                plan.append((layer, tuple(read), leaf.ndim, len(heads) if learned else None))
-                if learned:
+                read = [position for position in real if position in same] or real
+                if identical:
+                    plan.append((layer, tuple(same), leaf.ndim, None))
+                elif read and functions.is_real(leaf) and sequences.is_zero(leaf):
+                    plan.append((layer, tuple(read), leaf.ndim, len(heads)))
                     size = sum(math.prod(origins[position][1].shape) for position in read)
                     heads.append(LinearHead(size, leaf.size, rngs=rngs, param_dtype=param_dtype))
-                elif not identical:
-                    plan[-1] = None
+                else:
+                    plan.append(None)
         self.heads = nnx.List(heads)
         self.plan = tuple(plan)
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
 
-from seqjax import attention as attention_functions
+from seqjax.attention import attentional_vector
 from seqjax.cells import LSTM, Cell
 from seqjax.nn import functions, sequences
 from seqjax.nn.attention import Attention
@@ -124,6 +124,8 @@ class Decoder(nnx.Module):
         **stack: Any,
     ) -> None:
         _check_options(attention, memory_size, query, input_feeding)
+        if stack.get("bidirectional"):
+            raise ValueError("a decoder writes one token after the other and has no backward direction")
         self.query = query
         self.input_feeding = input_feeding
         drawn: dict[str, Any] = {"rngs": rngs, "param_dtype": param_dtype}
@@ -198,13 +200,13 @@ class Decoder(nnx.Module):
             if self.query == "current":
                 context, weights, state = self.attention(outputs, source.memory, state, noise=inputs.noise)
             vector = self.vector(context, outputs)
-            coverage = None if coverage is None else attention_functions.total(coverage, weights)
+            coverage = None if coverage is None else sequences.total(coverage, weights)
         query, fed = None if carry.query is None else outputs, None if carry.fed is None else vector
         return DecoderCarry(layers, query, fed, state, coverage), vector, weights
 
     def vector(self, context: jax.Array, outputs: jax.Array) -> jax.Array:
         """The output vector with attention."""
-        return attention_functions.attentional_vector(context, outputs, self.attentional_kernel[...])
+        return attentional_vector(context, outputs, self.attentional_kernel[...])
 
     def _through_layers(
         self, values: tuple[Any, ...], carries: tuple[Any, ...], inputs: jax.Array, masks: tuple[Any, ...]

@@ -130,10 +130,30 @@ def divided_up(lengths: Any, count: int) -> jax.Array:
     return (jnp.asarray(lengths) + count - 1) // count
 
 
+def unread(memory: Memory) -> jax.Array:
+    """The weights of a reader that has read nothing: zeros ``[*batch, positions]``."""
+    return jnp.zeros_like(memory.values[..., 0])
+
+
+def at_start(memory: Memory) -> jax.Array:
+    """The weights of a reader that is at the first position."""
+    return unread(memory).at[..., :1].set(1)
+
+
+def total(before: jax.Array, weights: jax.Array) -> jax.Array:
+    """How much was read of each position, with these weights."""
+    return before + weights
+
+
+def score_noise(key: jax.Array, leading_shape: tuple[int, ...], memory: Memory, deviation: float) -> jax.Array:
+    """Normal numbers for scores, ``[*leading_shape, positions]``."""
+    values = memory.values
+    return deviation * jax.random.normal(key, (*leading_shape, values.shape[-2]), values.dtype)
+
+
 def nothing_covered(memory: Memory) -> jax.Array:
     """Coverage before anything is read: 0, and 1 in the padding, where there is nothing to cover."""
-    uncovered = jnp.zeros_like(memory.values[..., 0])
-    return uncovered if memory.mask is None else jnp.where(memory.mask, uncovered, 1)
+    return unread(memory) if memory.mask is None else jnp.where(memory.mask, unread(memory), 1)
 
 
 def start_of(cell: Cell, dtype: DTypeLike) -> Any:

@@ -301,6 +301,7 @@ def test_learns_to_reverse():
         ({"attention": "general", "tied_embeddings": True, "vector_size": 4}, "vector_size equal"),
         ({"attention": "dots"}, "attention must be one of"),
         ({"attention": "dot", "bidirectional": True}, "or use score='general'"),
+        ({"attention": "dot", "num_layers": 0}, "at least one layer"),
         ({"attention": partial(DotAttention, score="cosine")}, "score must be"),
         ({"input_size": 3}, "one of the two"),
     ],
