@@ -12,7 +12,7 @@ from flax import nnx
 from seqjax import decoding
 from seqjax.cells import GRU, LSTM, Clockwork, transforms
 from seqjax.losses import mean_cross_entropy
-from seqjax.nn import Bidirectional, DotAttention, EncoderDecoder, MonotonicAttention, Recurrent
+from seqjax.nn import Bidirectional, Decoder, DotAttention, EncoderDecoder, MonotonicAttention, Recurrent
 
 BATCH, TIME, POSITIONS, HIDDEN, VOCABULARY, INPUTS = 3, 4, 5, 6, 7, 8
 KEY = jax.random.key(0)
@@ -309,6 +309,11 @@ def test_learns_to_reverse():
 def test_errors(options, message):
     with pytest.raises(ValueError, match=message):
         build(**options)
+
+
+def test_a_decoder_has_one_direction():
+    with pytest.raises(ValueError, match="no backward direction"):
+        Decoder(VOCABULARY, hidden_size=HIDDEN, bidirectional=True, rngs=nnx.Rngs(0))
 
 
 def test_errors_of_calls(batch):
