@@ -189,6 +189,35 @@ def phase_plane(found: "FixedPoints", states: Any = None, *, title: str | None =
     return figure
 
 
+def attention_map(weights: Any, inputs: Sequence[str], outputs: Sequence[str], *, title: str | None = None) -> "Figure":
+    """Where a decoder looked: a row for each token that was written, a column for each position that was read.
+
+    Args:
+        weights: ``[outputs, inputs]``; each row has the sum 1.
+        inputs: the tokens that were read.
+        outputs: the tokens that were written.
+        title: above the picture.
+
+    Source: Bahdanau, Cho and Bengio 2015, Neural machine translation by jointly learning to align and translate.
+    """
+    numbers = np.asarray(weights, np.float64)
+    if numbers.shape != (len(outputs), len(inputs)):
+        raise ValueError(
+            f"weights have shape {numbers.shape}, expected a row for each of {len(outputs)} outputs and a column for "
+            f"each of {len(inputs)} inputs"
+        )
+    figure, axes = _figure(1.6 + 0.3 * len(inputs), 1.2 + 0.3 * len(outputs))
+    image = axes.imshow(numbers, cmap="Greys", vmin=0, vmax=1)
+    turned = {"rotation": 45, "ha": "right"} if any(len(token) > 1 for token in inputs) else {}
+    axes.set_xticks(range(len(inputs)), inputs, parse_math=False, **turned)
+    axes.set_yticks(range(len(outputs)), outputs, parse_math=False)
+    axes.set_xlabel("read")
+    axes.set_ylabel("written")
+    figure.colorbar(image, ax=axes, label="attention", pad=0.02)
+    axes.set_title(title or "Where the decoder looked", loc="left")
+    return figure
+
+
 def save(figure: "Figure", path: str | Path, numbers: Any = None) -> list[Path]:
     """Write a figure as PNG and SVG beside each other, and ``numbers`` as JSON; returns what was written.
 
