@@ -339,6 +339,10 @@ def test_rows_are_told():
         check_ctc_targets(np.ones((7, 3), int), lengths=np.ones(7, int))
     with pytest.raises(ValueError, match=r"labels\[0, 2\] is 0, expected a class of at least 0 that is not the blank"):
         check_ctc_targets(labels, lengths=[9, 9, 9])
+    with pytest.raises(ValueError, match=r"1 of 1 rows cannot be aligned: row 0 has 3 frames"):
+        check_ctc_targets([1, 1, 2], lengths=3)
+    with pytest.raises(ValueError, match=r"row 1, 0 has 1 frames"):
+        check_ctc_targets(np.tile([1, 2], (2, 1, 1)), lengths=[[2], [1]])
     with pytest.raises(ValueError, match=r"labels\[1, 0\] is 3, expected a class from 0 to 2"):
         check_ctc_targets(labels, lengths=[9, 9, 9], label_lengths=[2, 3, 1], classes=3)
 
