@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from seqjax.cli.parser import Arguments, Parser, columns, nonnegative, whole_number
+from seqjax.cli.parser import Arguments, Parser, columns, nonnegative, size, whole_number
 from seqjax.config import load_config, named_configs
 from seqjax.errors import ConfigError
 
@@ -64,6 +64,19 @@ def add_commands(commands: Any) -> None:
         metavar="T",
         type=nonnegative,
         help="0 takes the most probable symbol, 1 samples from the model as it is, below 1 is more careful",
+    )
+    sample.add_argument("--top-k", metavar="N", type=size, help="draw only from so many most probable symbols")
+    sample.add_argument(
+        "--top-p",
+        metavar="P",
+        type=nonnegative,
+        help="draw only from the fewest symbols that together have at least this probability",
+    )
+    sample.add_argument(
+        "--min-p",
+        metavar="P",
+        type=nonnegative,
+        help="draw only from symbols at least this times as probable as the most probable one",
     )
     sample.add_argument("--seed", metavar="S", type=whole_number, help="another seed, another text")
     sample.set_defaults(run=_sample)
@@ -128,6 +141,9 @@ def _sample(arguments: Arguments) -> None:
         prompt=arguments.prompt,
         length=arguments.length,
         temperature=arguments.temperature,
+        top_k=arguments.top_k,
+        top_p=arguments.top_p,
+        min_p=arguments.min_p,
         seed=arguments.seed,
         step=arguments.checkpoint,
     )

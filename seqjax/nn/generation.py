@@ -25,6 +25,8 @@ def generate(
     *,
     prompt_lengths: Any = None,
     top_k: int | None = None,
+    top_p: Any = None,
+    min_p: Any = None,
 ) -> Samples:
     """Continue prompts: :func:`seqjax.decoding.sample` from the carry that the prompt leaves, without dropout.
 
@@ -39,6 +41,8 @@ def generate(
         temperature: scalar or ``[*batch]``; 0 takes the most probable token.
         prompt_lengths: whole numbers ``[*batch]`` from 1 to ``time``, where prompts differ in length.
         top_k: draw only from the ``top_k`` most probable tokens.
+        top_p: draw only from the fewest tokens that together have at least this probability.
+        min_p: draw only from tokens at least this times as probable as the most probable one.
 
     Returns:
         Samples with ``tokens`` and ``log_probabilities`` batch-major, ``[*batch, length]``.
@@ -64,9 +68,8 @@ def generate(
     padding = _bucket(time_steps) - time_steps
     prompt_tokens = np.pad(prompt_tokens, [(0, 0)] * len(batch) + [(0, padding)])
     graphdef, state = nnx.split(nnx.view(model, deterministic=True, raise_if_not_found=False))
-    return _generate(
-        graphdef, length, top_k, state, prompt_tokens, prompt_lengths, key, jnp.asarray(temperature, jnp.float32)
-    )
+    temperature = jnp.asarray(temperature, jnp.float32)
+    return _generate(graphdef, length, top_k, state, prompt_tokens, prompt_lengths, key, temperature, top_p, min_p)
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
@@ -79,14 +82,15 @@ def _generate(
     prompt_lengths: jax.Array,
     key: jax.Array,
     temperature: Any,
+    top_p: Any,
+    min_p: Any,
 ) -> Samples:
     model = nnx.merge(graphdef, state)
     # The last token of the prompt is the first that sampling reads.
     carry, _ = model(prompt_tokens, lengths=functions.all_but_last(prompt_lengths))
     first_token = functions.last_token(prompt_tokens, prompt_lengths)
-    samples = sample(
-        lambda carry, token: model.step(token, carry), carry, first_token, length, key, temperature, top_k=top_k
-    )
+    step = lambda carry, token: model.step(token, carry)
+    samples = sample(step, carry, first_token, length, key, temperature, top_k=top_k, top_p=top_p, min_p=min_p)
     tokens, log_probabilities = functions.to_batch_major(samples[:2], feature_axes=0)
     return Samples(tokens, log_probabilities, samples.carry)
 

@@ -175,6 +175,9 @@ def sample(
     prompt: str | None = None,
     length: int | None = None,
     temperature: float | None = None,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    min_p: float | None = None,
     seed: int | None = None,
     step: int | None = None,
 ) -> str:
@@ -185,6 +188,9 @@ def sample(
         prompt: what the text begins with.
         length: number of symbols to draw.
         temperature: 0 takes the most probable symbol, 1 samples from the model as it is.
+        top_k: draw only from so many most probable symbols.
+        top_p: draw only from the fewest symbols that together have at least this probability.
+        min_p: draw only from symbols at least this times as probable as the most probable one.
         seed: of the draws.
         step: of the checkpoint; the newest if not given.
 
@@ -193,14 +199,21 @@ def sample(
 
     Raises:
         CheckpointError: if there is no such checkpoint, or it is damaged or of another model.
-        ConfigError: if the length or the temperature is negative.
+        ConfigError: if one of the numbers is out of range.
         DataError: if the prompt is empty or has a character that the vocabulary does not have.
     """
     config, symbols = _read_run(Path(run_dir))
     if not isinstance(config, LanguageModelExperiment):
         raise ConfigError(f"{run_dir} is a run of the task {config.task}; only a language_model goes on with a prompt")
     vocabulary = vocabulary_from_json(symbols)
-    given = {"prompt": prompt, "length": length, "temperature": temperature}
+    given = {
+        "prompt": prompt,
+        "length": length,
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "min_p": min_p,
+    }
     values = config_to_dict(config)
     values["sample"] |= {name: value for name, value in given.items() if value is not None}
     changed = config_from_dict(values)

@@ -83,6 +83,10 @@ def test_a_sample_depends_on_its_seed_alone(finished):
     assert train.sample(finished, prompt="the cat", length=40, temperature=1.0, seed=1) == first
     assert train.sample(finished, prompt="the cat", length=40, temperature=1.0, seed=2) != first
     assert train.sample(finished, seed=0) == (finished / "sample.txt").read_text()[:-1]
+    # With nothing but the most probable symbol left, the seed decides nothing.
+    likely = train.sample(finished, prompt="the cat", length=20, temperature=0.0)
+    for narrow in ({"top_k": 1}, {"top_p": 1e-6}, {"min_p": 1.0}):
+        assert train.sample(finished, prompt="the cat", length=20, temperature=1.0, seed=3, **narrow) == likely
 
 
 def test_a_prompt_needs_characters_of_the_vocabulary(finished, config, tmp_path):
@@ -90,8 +94,9 @@ def test_a_prompt_needs_characters_of_the_vocabulary(finished, config, tmp_path)
         train.sample(finished, prompt="Zoe")
     with pytest.raises(DataError, match="prompt is empty"):
         train.sample(finished, prompt="")
-    with pytest.raises(ConfigError, match="temperature"):
-        train.sample(finished, temperature=-1.0)
+    for name, value in (("temperature", -1.0), ("top_k", 0), ("top_p", 1.5), ("min_p", 0.0)):
+        with pytest.raises(ConfigError, match=rf"sample\.{name} - must be"):
+            train.sample(finished, **{name: value})
     # Not after the training, but before it.
     with pytest.raises(DataError, match="cannot be read"):
         train.run(changed(config, "sample", prompt="Zoe"), tmp_path / "run")

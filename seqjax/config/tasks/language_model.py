@@ -29,11 +29,17 @@ class SampleConfig:
         prompt: what the sample continues.
         length: number of symbols.
         temperature: 0 takes the most probable symbol, 1 samples from the model as it is.
+        top_k: draw only from so many most probable symbols.
+        top_p: draw only from the fewest symbols that together have at least this probability (Holtzman et al. 2020).
+        min_p: draw only from symbols at least this times as probable as the most probable one (Nguyen et al. 2024).
     """
 
     prompt: str = "The "
     length: Annotated[int, Field(ge=0)] = 400
     temperature: Annotated[float, Field(ge=0)] = 0.7
+    top_k: Annotated[int, Field(gt=0)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    min_p: Annotated[float, Field(gt=0, le=1)] | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -219,5 +219,14 @@ def encode_prompt(vocabulary: Vocabulary, prompt: str) -> np.ndarray:
 def sample_text(model: LanguageModel, vocabulary: Vocabulary, wanted: SampleConfig, seed: int) -> str:
     """The prompt and what the model goes on with."""
     prompt = encode_prompt(vocabulary, wanted.prompt)
-    drawn = generate(model, prompt, wanted.length, jax.random.key(seed), wanted.temperature)
+    drawn = generate(
+        model,
+        prompt,
+        wanted.length,
+        jax.random.key(seed),
+        wanted.temperature,
+        top_k=wanted.top_k and min(wanted.top_k, vocabulary.size),
+        top_p=wanted.top_p,
+        min_p=wanted.min_p,
+    )
     return vocabulary.decode(np.concatenate([prompt, np.asarray(drawn.tokens)]))
