@@ -57,7 +57,7 @@ def principal_components(points: np.ndarray, count: int = 2) -> tuple[np.ndarray
     return centred @ directions[:count].T, variances[:count] / max(variances.sum(), np.finfo(points.dtype).tiny)
 
 
-def draw_codes(directory: Path, codes: np.ndarray, labels: Sequence[str]) -> Path | None:
+def draw_codes(directory: Path, codes: np.ndarray, labels: Sequence[str]) -> Path:
     """Draw the codes' two principal components as ``codes.png``, coloured by length, some of them with their sequence.
 
     Args:
@@ -66,13 +66,11 @@ def draw_codes(directory: Path, codes: np.ndarray, labels: Sequence[str]) -> Pat
         labels: each record's sequence.
 
     Returns:
-        The picture; ``None`` where matplotlib is not installed.
+        The picture.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        return None
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     places, shares = principal_components(codes)
     figure = Figure(figsize=(9, 7), layout="constrained")
     FigureCanvasAgg(figure)

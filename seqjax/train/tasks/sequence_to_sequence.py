@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import functools
+import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 from flax import nnx
 
+from seqjax.analysis import plots
 from seqjax.config.tasks.sequence_to_sequence import SequenceToSequenceExperiment
 from seqjax.data import Dataset, Records, TokenVocabulary
 from seqjax.data.token_vocabulary import END, UNKNOWN
@@ -22,6 +24,9 @@ from seqjax.train.tasks.inputs import Inputs
 from seqjax.train.tasks.lengths import limited, over_maximum
 from seqjax.train.tasks.supervised import Answer, Outputs, SupervisedTask
 from seqjax.train.tasks.target_sequences import TargetSequence, decoder_of
+
+# Attention is drawn for the longest of so many test records.
+_LOOKED_AT = 8
 
 
 class SequenceToSequenceTask(SupervisedTask):
@@ -178,14 +183,27 @@ class SequenceToSequenceTask(SupervisedTask):
         return lines
 
     def finish(self, state: TrainState, run_directory: Path) -> tuple[dict[str, Any], str]:
-        """Measure the test part and write its predictions; without attention, draw the codes."""
+        """Measure the test part and write its predictions; draw where one looked, or the codes without attention."""
         left, text = super().finish(state, run_directory)
+        if importlib.util.find_spec("matplotlib") is None:
+            return left, text
+        records = self.dataset.test
         if self.config.model.attention is None:
-            records = self.dataset.test
             labels = [self.inputs.text(sequence) for sequence in records.inputs]
             picture = draw_codes(run_directory, self.codes(state, records), labels)
-            text += f"\ncodes: {picture}" if picture else ""
-        return left, text
+        else:
+            longest = max(range(min(_LOOKED_AT, len(records))), key=lambda index: len(records.inputs[index]))
+            picture = self._draw_attention(state, records.take([longest]), run_directory)
+        return left, f"{text}\npicture: {picture}"
+
+    def _draw_attention(self, state: TrainState, record: Records, directory: Path) -> Path:
+        """Of what is said of a single record, as ``attention.png`` and ``.svg``."""
+        output, inputs = self.outputs(state, record, final=True)[0], self.columns(record)["inputs"][0]
+        said = output["tokens"][0, : output["lengths"][0]]
+        _, weights = self.learner.model(state)(inputs[None], said[None], return_weights=True)
+        read = [str(frame) for frame in range(len(inputs))] if self.inputs.vocabulary is None else record.inputs[0]
+        figure = plots.attention_map(weights[0], list(read)[: len(inputs)], self.vocabulary.decode(said))
+        return plots.save(figure, directory / "attention")[0]
 
     @property
     def _measure(self) -> str:
