@@ -137,15 +137,12 @@ def list_cures(task: Task, units: int = 32, groups: Sequence[str] = GROUPS, batc
     Args:
         task: what is learned.
         units: hidden units of every layer.
-        groups: which kinds.
+        groups: which kinds, or single cures by a part of their names, such as "IRNN".
         batch_size: of the training, whose loss is a mean.
 
     Raises:
         ConfigError: a kind that is not known.
     """
-    for group in groups:
-        if group not in GROUPS:
-            raise ConfigError(f"there are no cures of the kind {group!r}; {nearest(group, GROUPS)}")
     elman = functools.partial(Elman, hidden_size=units, recurrent_initializer="glorot_uniform")
     inputs, longest = task.input_size, task.longest
     plain = elman(input_size=inputs)
@@ -167,7 +164,8 @@ def list_cures(task: Task, units: int = 32, groups: Sequence[str] = GROUPS, batc
         Cure(
             group="initialisation",
             name="identity with ReLU (IRNN)",
-            model=changed(recurrent_initializer="identity", activation="relu"),
+            # With large inputs the states of active units, which add up, explode before anything is learnt.
+            model=changed(recurrent_initializer="identity", activation="relu", kernel_initializer="normal(0.03)"),
         ),
         Cure(group="initialisation", name="chrono (LSTM)", model=model(chrono)),
         Cure(group="activation", name="sigmoid", model=changed(activation="sigmoid")),
@@ -195,8 +193,16 @@ def list_cures(task: Task, units: int = 32, groups: Sequence[str] = GROUPS, batc
         Cure(group="optimiser", name="SGD", model=model(plain), rule=Rule(name="sgd", clip=CLIP), rates=RATES_OF_SGD),
         Cure(group="optimiser", name="RMSprop", model=model(plain), rule=Rule(name="rmsprop", clip=CLIP)),
     ]
+    chosen = []
+    for group in groups:
+        found = [cure for cure in every if cure.group == group] or [
+            cure for cure in every if group.lower() in cure.name.lower()
+        ]
+        if not found:
+            raise ConfigError(f"there are no cures of the kind {group!r}; {nearest(group, GROUPS)}")
+        chosen += found
     baseline = Cure(group=BASELINE, name="Elman, tanh, Glorot, norm clipped, Adam", model=model(plain))
-    return [baseline, *(cure for cure in every if cure.group in groups)]
+    return [baseline, *(cure for cure in every if cure in chosen)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -266,6 +272,7 @@ def compare_cures(
     *,
     units: int = 32,
     groups: Sequence[str] = GROUPS,
+    rates: tuple[float, ...] | None = None,
     finished: Callable[[Cured], None] = lambda cured: None,
 ) -> Cures:
     """Train every cure on a task, and measure gradient flow before and after.
@@ -274,7 +281,8 @@ def compare_cures(
         task: what is learned.
         settings: of the training; its learning rates and clipping are the cures' own.
         units: hidden units of every layer.
-        groups: which kinds of cures, besides the baseline.
+        groups: which cures besides the baseline, as for :func:`list_cures`.
+        rates: learning rates that are tried with every cure; its own three if not given.
         finished: called after each.
 
     Example:
@@ -288,7 +296,7 @@ def compare_cures(
     settings = settings or Settings(steps=400, seeds=2)
     rows = []
     for cure in list_cures(task, units, groups, settings.batch_size):
-        rows.append(_cured(cure, task, dataclasses.replace(settings, learning_rates=cure.rates)))
+        rows.append(_cured(cure, task, dataclasses.replace(settings, learning_rates=rates or cure.rates)))
         finished(rows[-1])
     shown = ("steps", "batch_size", "seeds", "examples")
     return Cures(
@@ -298,7 +306,7 @@ def compare_cures(
         higher_is_better=task.higher_is_better,
         trivial=task.trivial(),
         time_steps=task.longest,
-        settings={name: getattr(settings, name) for name in shown},
+        settings={name: getattr(settings, name) for name in shown} | {"learning_rates": rates},
         units=units,
         rows=tuple(rows),
     )

@@ -118,6 +118,15 @@ def test_table_json_and_picture(found, tmp_path) -> None:
     assert (tmp_path / "cures.png").stat().st_size > 1000
 
 
+def test_single_cures_are_chosen_by_name_and_tried_at_the_learning_rates_that_are_given() -> None:
+    chosen = list_cures(TASK, units=3, groups=["irnn", "clipping", "none"])
+    assert [cure.group for cure in chosen] == ["baseline", "initialisation", *["clipping"] * 3]
+    assert chosen[1].name == "identity with ReLU (IRNN)"
+    found = compare_cures(TASK, TINY, units=3, groups=["SGD"], rates=(1e-4,))
+    assert [row.learning_rate for row in found.rows] == [1e-4, 1e-4]
+    assert found.settings["learning_rates"] == (1e-4,)
+
+
 def test_an_unknown_kind_is_told() -> None:
     with pytest.raises(ConfigError, match="no cures of the kind 'gateing'; did you mean 'gating'"):
         list_cures(TASK, groups=["gateing"])
