@@ -54,6 +54,11 @@ def decode(
     Raises:
         CheckpointError: if there is no such checkpoint, or it is damaged or of another model.
         ConfigError: if the run's task makes no predictions for lines, or has no beam.
+
+    Example:
+        >>> import seqjax
+        >>> seqjax.train.decode("runs/dates", ["March 3, 1987"])[0].answers[0].text  # doctest: +SKIP
+        '1987-03-03'
     """
     changes = {"beam_size": beam_size, "n_best": n_best}
     given = {name: value for name, value in changes.items() if value is not None}

@@ -66,8 +66,8 @@ class DecodeConfig:
         beam_size: how many.
         n_best: how many results ``seqjax decode`` writes for each input; at most ``beam_size``.
         length_penalty: what a hypothesis's log-probability is divided by: ``none``, its length (``average``), or
-            ``gnmt``'s :math:`((5 + n) / 6)^\\alpha` (Wu et al. 2016).
-        length_penalty_alpha: the :math:`\\alpha` of ``gnmt``.
+            ``((5 + length) / 6) ** alpha`` (``gnmt``, Wu et al. 2016).
+        length_penalty_alpha: the ``alpha`` of ``gnmt``.
         coverage_penalty: weight of what attention has left unread (Wu et al. 2016); 0 for none.
         maximum_length: tokens of a result at most; twice the longest target of the training part if not given.
     """
