@@ -77,14 +77,14 @@ def dataset_of(inputs, targets):
 
 @pytest.fixture(scope="module")
 def batch():
-    """Rows: usual; a pair of equal labels; too few frames for it; no labels; filled up."""
+    """Rows: usual; a pair of equal labels; too few frames for it; no labels; a label of no class; filled up."""
     rng = np.random.default_rng(3)
     return {
-        "inputs": rng.normal(size=(5, 4, 3)).astype(np.float32),
-        "inputs_lengths": np.array([4, 3, 2, 3, 0], np.int32),
-        "labels": np.array([[1, 2], [2, 2], [1, 1], [0, 0], [0, 0]], np.int32),
-        "labels_lengths": np.array([2, 2, 2, 0, 0], np.int32),
-        "valid": np.array([True, True, True, True, False]),
+        "inputs": rng.normal(size=(6, 4, 3)).astype(np.float32),
+        "inputs_lengths": np.array([4, 3, 2, 3, 4, 0], np.int32),
+        "labels": np.array([[1, 2], [2, 2], [1, 1], [0, 0], [1, -1], [0, 0]], np.int32),
+        "labels_lengths": np.array([2, 2, 2, 0, 2, 0], np.int32),
+        "valid": np.array([True, True, True, True, True, False]),
     }
 
 
@@ -100,7 +100,7 @@ class TestObjective:
         objective = LabelsOfFrames(CTCDecodeConfig())
         _, total, weight = objective.loss(Frames(), (), batch, 0)
         losses = [loss for loss, _ in expected]
-        assert np.isinf(losses[2])
+        assert np.isinf([losses[2], losses[4]]).all()
         assert float(total) == pytest.approx(losses[0] + losses[1] + losses[3], rel=1e-5)
         assert int(weight) == 4
 
@@ -122,8 +122,8 @@ class TestObjective:
     def test_evaluation_decodes_each_row(self, batch, expected, method):
         objective = LabelsOfFrames(CTCDecodeConfig(method=method, beam_size=16))
         _, measured = objective.evaluate(Frames(), (), batch)
-        assert measured["alignable"].tolist() == [True, True, False, True, True]
-        assert measured["weight"].tolist() == [2, 2, 0, 0, 0]
+        assert measured["alignable"].tolist() == [True, True, False, True, False, True]
+        assert measured["weight"].tolist() == [2, 2, 0, 0, 0, 0]
         for row, length in enumerate(batch["inputs_lengths"]):
             frames = batch["inputs"][row, :length]
             tokens = np.asarray(measured["tokens"][row, 0])
@@ -200,6 +200,18 @@ class TestTask:
         task = build(dataclasses.replace(config, model=model))
         assert any("1 of 3 sequences" in line and "record 1 is the first" in line for line in task.description())
         task.check_ending()
+
+    def test_labels_that_training_does_not_have_are_errors_that_are_counted(self, config, monkeypatch):
+        known, new = (
+            dataset_of(np.zeros([2, 9, 3]), ["ab", "b"]).train,
+            dataset_of(np.zeros([2, 9, 3]), ["ac", "a"]).train,
+        )
+        with_data(monkeypatch, Dataset("made", known, new, new))
+        task = build(config)
+        measured = task.evaluate(task.learner.initial_state(), lambda number, batches: None)
+        assert measured["validation_not_alignable"] == 1
+        assert np.isfinite(measured["validation_loss"])
+        assert measured["validation_digit_error_rate"] > 0
 
     def test_steps_are_those_of_the_model(self, config, monkeypatch):
         """At each number of frames, the most labels that still can be aligned are as many as the model has steps."""

@@ -13,7 +13,7 @@ from seqjax.config.tasks.ctc import CTCDecodeConfig
 from seqjax.data import Records, TokenVocabulary
 from seqjax.data.sources import read_input
 from seqjax.decoding import ctc_beam_search, ctc_greedy
-from seqjax.errors import ConfigError, DataError
+from seqjax.errors import ConfigError
 from seqjax.losses import ctc_alignable, ctc_loss
 from seqjax.metrics import count_edits, exact_match
 from seqjax.nn import CTCModel
@@ -32,8 +32,8 @@ class LabelsOfFrames(Objective):
     """The CTC loss in nats a label; a batch has ``inputs`` and ``labels``, both with lengths, and ``valid``.
 
     The mean is over labels, not sequences: that is what error rates are over, and it stays the same when sequences are
-    joined. A row whose steps are too few for its labels has no finite loss: it is left out of the sum and of the number
-    of labels, and an evaluation says which rows those are.
+    joined. A row whose steps are too few for its labels, or that has a label of no class (-1), has no finite loss: it
+    is left out of the sum and of the number of labels, and an evaluation says which rows those are.
     """
 
     def __init__(self, decode: CTCDecodeConfig) -> None:
@@ -60,7 +60,7 @@ class LabelsOfFrames(Objective):
         labels, label_lengths = batch["labels"], batch["labels_lengths"]
         logits, lengths = model(batch["inputs"], batch["inputs_lengths"])
         logits = to_time_major(logits)
-        alignable = ctc_alignable(labels, lengths=lengths, label_lengths=label_lengths)
+        alignable = ctc_alignable(labels, lengths=lengths, label_lengths=label_lengths) & jnp.all(labels >= 0, axis=-1)
         losses = ctc_loss(logits, labels, lengths=lengths, label_lengths=label_lengths)
         return jnp.where(alignable, losses, 0), jnp.where(alignable, label_lengths, 0), alignable, logits, lengths
 
@@ -112,21 +112,16 @@ class CTCTask(SupervisedTask):
         return f"{self.config.target_unit}_error_rate"
 
     def columns(self, records: Records) -> dict[str, Any]:
-        """Features and numbers of labels.
+        """Features and numbers of labels, -1 for those that the training part does not have.
 
         Raises:
-            DataError: a sequence over the maximum, features of another number, or a label that the training part does
-                not have.
+            DataError: a sequence over the maximum, or features of another number.
         """
-        labels = []
-        for index, target in enumerate(records.targets):
-            try:
-                labels.append(self.labels.encode(target))
-            except DataError as error:
-                raise DataError(f"{records.name(index)}: {error}") from None
+        known = self.labels
+        numbers = ([known.number(label) if label in known else -1 for label in target] for target in records.targets)
         return {
             "inputs": self.inputs.encode(limited(records.inputs, self.config.data, records, "input")),
-            "labels": labels,
+            "labels": [np.array(each, np.int32) for each in numbers],
         }
 
     def make_model(self, rngs: nnx.Rngs) -> nnx.Module:
@@ -158,7 +153,7 @@ class CTCTask(SupervisedTask):
         return build_learner(self.config, self.make_model, LabelsOfFrames(decode))
 
     def score(self, records: Records, outputs: Outputs) -> dict[str, float]:
-        """Edits, sequences without any error, and the number of those that cannot be aligned."""
+        """Edits, sequences without any error, and how many cannot be aligned, which no decoder can get right."""
         said, right = [each[0] for each in self._said(outputs)], [list(target) for target in records.targets]
         return {
             self._error_rate: count_edits(said, right).rate,
