@@ -4,11 +4,14 @@ import io
 import json
 import sys
 
+import numpy as np
 import pytest
 
 import seqjax.train
 from seqjax.config import load_config
+from seqjax.data import Dataset, Records
 from seqjax.errors import ConfigError
+from seqjax.train.tasks import supervised
 
 TINY = [
     "data.options.train=32",
@@ -132,3 +135,26 @@ def test_tasks_without_a_beam_and_without_lines(finished, tmp_path):
         seqjax.train.decode(run_dir, ["()"], beam_size=2)
     said = [prediction.answers[0].text.split()[0] for prediction in seqjax.train.decode(run_dir, ["()", "(]"])]
     assert set(said) <= {"yes", "no"}
+
+
+def test_features_come_from_files(run, tmp_path, monkeypatch, capsys):
+    records = Records([np.ones((3, 2), np.float32), np.zeros((2, 2), np.float32)] * 4, ["up", "down"] * 4)
+    monkeypatch.setattr(supervised, "load_dataset", lambda name, root=None: Dataset("made", records, records, records))
+    values = {"task": "classification", "data": {"batch_size": 4, "shapes": 1}, "model": {"hidden_size": 3}}
+    values["train"] = {"steps": 1, "tensorboard": False}
+    run_dir = seqjax.train.run(seqjax.config.config_from_dict(values), tmp_path / "run")
+    capsys.readouterr()
+    np.save(tmp_path / "good.npy", np.ones((5, 2)))
+    np.save(tmp_path / "wide.npy", np.ones((5, 3)))
+    names = ["good.npy", "nowhere.npy", "", "wide.npy", "good.npy"]
+    (tmp_path / "list.txt").write_text("".join(f"{name and tmp_path / name}\n" for name in names))
+    code, out, error = run("decode", run_dir, "--input", tmp_path / "list.txt")
+    first, *nothing, last = out.splitlines()
+    assert (code, first, nothing) == (0, last, ["", "", ""])
+    assert first.split()[0] in ("up", "down")
+    assert error.splitlines() == [
+        "line 3: empty, and so is the output",
+        f"line 2 cannot be read: {tmp_path}/nowhere.npy: No such file or directory; give the path of a file",
+        "line 4 cannot be read: input 0 has shape (5, 3), expected [time, 2]",
+        "3 of 5 lines have no prediction; their lines of output are empty",
+    ]

@@ -17,7 +17,7 @@ from flax import nnx
 from seqjax.config import LayersConfig
 from seqjax.data import Dataset, Records, SequenceBatches
 from seqjax.data.records import PARTS
-from seqjax.data.sources import load_dataset
+from seqjax.data.sources import load_dataset, read_input
 from seqjax.errors import ConfigError
 from seqjax.train.experiment import AtBatch, Batch, Experiment, build_learner
 from seqjax.train.files import write_atomically
@@ -119,13 +119,16 @@ class SupervisedTask(Experiment):
         """The prediction for each record, in a line that a person can read."""
 
     def read(self, lines: Sequence[str]) -> Records:
-        """Lines of text, none of them empty, as records whose targets are not known: a sequence of tokens a line.
+        """Lines of text, none of them empty, as records whose targets are not known.
 
-        A task overrides this where inputs are something else, such as files that the lines name.
+        A line has a sequence of tokens; where inputs are features, the path of a file that has them.
 
         Raises:
             DataError: a line that cannot be read.
         """
+        data = self.config.data
+        if self.inputs.vocabulary is None:
+            return self.unlabelled([read_input(line.strip(), data.source, data.options) for line in lines])
         return self.unlabelled([self.inputs.parse(line) for line in lines])
 
     def unlabelled(self, inputs: Sequence[Any]) -> Records:
