@@ -11,7 +11,6 @@ from flax import nnx
 
 from seqjax.config.tasks.ctc import CTCDecodeConfig
 from seqjax.data import Records, TokenVocabulary
-from seqjax.data.sources import read_input
 from seqjax.decoding import ctc_beam_search, ctc_greedy
 from seqjax.errors import ConfigError
 from seqjax.losses import ctc_alignable, ctc_loss
@@ -168,15 +167,6 @@ class CTCTask(SupervisedTask):
             right = [] if said[0] == list(target) else [self._text(target)]
             lines.append("\t".join([records.name(index), self._text(said[0]), *right]))
         return lines
-
-    def read(self, lines: Sequence[str]) -> Records:
-        """Lines with the path of a file each: features ``[time, size]`` in ``.npy``, or what else the source reads.
-
-        Raises:
-            DataError: a file that is not there or is not such a file, or audio at another rate.
-        """
-        data = self.config.data
-        return self.unlabelled([read_input(line.strip(), data.source, data.options) for line in lines])
 
     def unlabelled(self, inputs: Sequence[Any]) -> Records:
         """With no labels."""
