@@ -120,9 +120,9 @@ def gradient_flow(
     r"""Measure :math:`G_{t,k} = \| dL_t / d h_k \|` for every leaf of the carry, every loss and every step.
 
     One forward pass and one reverse pass: going back in time, the cotangents of all losses so far are pulled through a
-    step together, so the work is ``losses * time`` pullbacks of one step. A sequence has its own row of norms; the
-    gradient goes through everything that the carry reaches, so in a step that stacks layers the lower layers' states
-    see the losses through the layers above.
+    step together, so the work is ``losses * time`` pullbacks of one step: with every loss it grows with the square of
+    the time, and ``times`` thins it out. A sequence has its own row of norms; the gradient goes through everything that
+    the carry reaches, so in a step that stacks layers the lower layers' states see the losses through the layers above.
 
     Args:
         cell: a cell, or any function ``step(params, carry, inputs) -> (carry, output)``.
