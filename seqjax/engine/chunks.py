@@ -29,6 +29,16 @@ def scan_fetching_ahead(
     return carry, outputs
 
 
+def dividing(time_steps: int, wanted: int) -> int:
+    """The largest length of chunks, from ``wanted`` down to half of it, that divides the time, or ``wanted``.
+
+    What is left over costs a second copy of the loop in the compiled program, and the joining of its results a copy of
+    all of them.
+    """
+    lengths = range(wanted, wanted // 2, -1)
+    return next((length for length in lengths if time_steps % length == 0), wanted)
+
+
 def in_chunks(
     run: Callable[[Any, Any, list], tuple[Any, Any]],
     carry: Any,

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from seqjax.cells import Cell
 from seqjax.cells.transforms import with_noise_of
 from seqjax.engine import checks, segments
-from seqjax.engine.chunks import in_chunks
+from seqjax.engine.chunks import dividing, in_chunks
 from seqjax.engine.compilations import count_compilation
 from seqjax.engine.platform import Choices, choices
 from seqjax.engine.sequential import run_plain, run_planned
@@ -138,8 +138,8 @@ def _scan(
         step = _with_carries(step)
     run = run_plain if mode == "lax" else functools.partial(run_planned, choices=chosen)
     if checkpoint is not None:
-        segment = math.isqrt(time_steps) if checkpoint == "sqrt" else checkpoint
-        run = _checkpointed(run, max(1, segment))
+        segment = dividing(time_steps, max(1, math.isqrt(time_steps))) if checkpoint == "sqrt" else checkpoint
+        run = _checkpointed(run, segment)
     params, carry, inputs = same_variation((params, carry, inputs))
     carry, outputs = run(step, params, carry, inputs, reverse)
     return (carry, *outputs) if return_carries else (carry, outputs)

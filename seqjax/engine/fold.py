@@ -1,13 +1,17 @@
 """Chains of multiplications in a loop, folded into one.
 
 A backward step is linear in the cotangents, and where it is elementwise it multiplies them by one derivative after the
-other: ``(d * g) * (i * (1 - i))``. Only ``d`` has to wait for the loop. Here every moving value that is a multiple of
-another one, ``base * coefficient`` with a coefficient that does not need the carry, is kept as that pair; multiplying,
-dividing, negating, and adding multiples of the same base change the coefficient only. The coefficients are then
-computed for a chunk of time at once before the loop, and in the loop one multiplication is left of each chain.
+other: ``(d * g) * (i * (1 - i))``. Only ``d`` has to wait for the loop. Here every moving value that is a sum of
+multiples of others, ``base * coefficient + ...`` with coefficients that do not need the carry, is kept as these pairs;
+multiplying, dividing, negating and adding change the coefficients only. The coefficients are then computed for a chunk
+of time at once before the loop, and in the loop one multiplication is left of each chain.
+
+A sum of several bases that is read more than once, or multiplied, is computed and becomes a base itself: otherwise the
+loop would do its additions again for every reader.
 """
 
-from typing import Any, NamedTuple
+import collections
+from typing import Any
 
 import jax.numpy as jnp
 from jax.extend.core import JaxprEqn, Var
@@ -15,12 +19,8 @@ from jax.extend.core import JaxprEqn, Var
 from seqjax.engine.equations import Atom, Environment, Step, aval, bind, evaluate, read, variables
 from seqjax.engine.plan import retrace, split_once
 
-
-class _Multiple(NamedTuple):
-    """``base * coefficient``; a coefficient of ``None`` is one."""
-
-    base: Var
-    coefficient: Any
+# A sum: the coefficient of each base; a coefficient of None is one.
+_Sum = dict[Var, Any]
 
 
 def fold_coefficients(step: Step) -> Step:
@@ -30,69 +30,81 @@ def fold_coefficients(step: Step) -> Step:
     for equation in body.equations:
         if not moving.isdisjoint(variables(equation.invars)):
             moving.update(equation.outvars)
+    results = [*step.new_carry, *step.outputs]
+    readers = collections.Counter(v for e in body.equations for v in variables(e.invars))
+    readers.update(variables(results))
 
     def function(params: list, carry: list, inputs: list) -> list:
         environment = step.environment(params)
         environment.update(zip(step.carry, carry, strict=True))
         environment.update(zip(step.inputs, inputs, strict=True))
         evaluate(once, environment)
-        multiples: dict[Var, _Multiple] = {}
+        sums: dict[Var, _Sum] = {}
         for equation in body.equations:
-            multiple = _folded(equation, moving, multiples, environment)
-            if multiple is not None:
-                multiples[equation.outvars[0]] = multiple
-                continue
-            values = [_value(atom, multiples, environment) for atom in equation.invars]
-            environment.update(zip(equation.outvars, bind(equation, values), strict=True))
-        return [_value(atom, multiples, environment) for atom in (*step.new_carry, *step.outputs)]
+            folded = _folded(equation, moving, sums, environment)
+            if folded is not None and (len(folded) == 1 or readers[equation.outvars[0]] == 1):
+                sums[equation.outvars[0]] = folded
+            elif folded is not None:
+                environment[equation.outvars[0]] = _total(folded, sums, environment)
+            else:
+                values = [_value(atom, sums, environment) for atom in equation.invars]
+                environment.update(zip(equation.outvars, bind(equation, values), strict=True))
+        return [_value(atom, sums, environment) for atom in results]
 
     return retrace(function, step)
 
 
-def _folded(
-    equation: JaxprEqn, moving: set[Var], multiples: dict[Var, _Multiple], environment: Environment
-) -> _Multiple | None:
-    """What a moving elementwise linear equation gives, as a multiple; ``None`` where it is none."""
+def _folded(equation: JaxprEqn, moving: set[Var], sums: dict[Var, _Sum], environment: Environment) -> _Sum | None:
+    """What a moving elementwise linear equation gives, as a sum; ``None`` where it is none."""
     name, operands = equation.primitive.name, equation.invars
     if name not in ("mul", "div", "neg", "add", "add_any", "sub"):
         return None
     moves = [isinstance(v, Var) and v in moving for v in operands]
     if not any(moves):
         return None
-    first = _multiple(operands[0], multiples) if moves[0] else None
+    if name in ("add", "add_any", "sub"):
+        if not all(moves):
+            return None
+        first, second = (_sum(v, sums) for v in operands)
+        if name == "sub":
+            second = {base: -_coefficient(base, c) for base, c in second.items()}
+        both = {b: _coefficient(b, first[b]) + _coefficient(b, c) if b in first else c for b, c in second.items()}
+        return first | both
+    if all(moves) and name != "neg":
+        return None
+    moved = operands[moves.index(True)]
+    scaled = _sum(moved, sums)
+    if len(scaled) > 1:
+        assert isinstance(moved, Var)
+        scaled = {moved: None}
+    [(base, coefficient)] = scaled.items()
     if name == "neg":
-        assert first is not None
-        return _Multiple(first.base, -_coefficient(first))
-    second = _multiple(operands[1], multiples) if moves[1] else None
-    if name == "mul" and moves != [True, True]:
-        multiple, other = (first, operands[1]) if first else (second, operands[0])
-        assert multiple is not None
-        return _Multiple(multiple.base, _product(multiple.coefficient, read(environment, other)))
-    if name == "div" and moves == [True, False]:
-        assert first is not None
-        return _Multiple(first.base, jnp.divide(_coefficient(first), read(environment, operands[1])))
-    if name in ("add", "add_any", "sub") and first and second and first.base == second.base:
-        sign = -1 if name == "sub" else 1
-        return _Multiple(first.base, _coefficient(first) + sign * _coefficient(second))
-    return None
+        return {base: -_coefficient(base, coefficient)}
+    other = read(environment, operands[moves.index(False)])
+    if name == "mul":
+        return {base: other if coefficient is None else jnp.multiply(coefficient, other)}
+    return {base: jnp.divide(_coefficient(base, coefficient), other)} if moves[0] else None
 
 
-def _multiple(atom: Atom, multiples: dict[Var, _Multiple]) -> _Multiple:
+def _sum(atom: Atom, sums: dict[Var, _Sum]) -> _Sum:
     assert isinstance(atom, Var)
-    return multiples.get(atom, _Multiple(atom, None))
+    return sums.get(atom, {atom: None})
 
 
-def _coefficient(multiple: _Multiple) -> Any:
-    return jnp.ones((), aval(multiple.base).dtype) if multiple.coefficient is None else multiple.coefficient
+def _coefficient(base: Var, coefficient: Any) -> Any:
+    return jnp.ones((), aval(base).dtype) if coefficient is None else coefficient
 
 
-def _product(coefficient: Any, value: Any) -> Any:
-    return value if coefficient is None else jnp.multiply(coefficient, value)
-
-
-def _value(atom: Atom, multiples: dict[Var, _Multiple], environment: Environment) -> Any:
+def _value(atom: Atom, sums: dict[Var, _Sum], environment: Environment) -> Any:
     if isinstance(atom, Var) and atom not in environment:
-        multiple = multiples[atom]
-        base = environment[multiple.base]
-        environment[atom] = base if multiple.coefficient is None else jnp.multiply(base, multiple.coefficient)
+        environment[atom] = _total(sums[atom], sums, environment)
     return read(environment, atom)
+
+
+def _total(terms: _Sum, sums: dict[Var, _Sum], environment: Environment) -> Any:
+    total = None
+    for base, coefficient in terms.items():
+        value = _value(base, sums, environment)
+        value = value if coefficient is None else jnp.multiply(value, coefficient)
+        total = value if total is None else jnp.add(total, value)
+    return total

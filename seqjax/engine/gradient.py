@@ -30,7 +30,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.extend.core import JaxprEqn, Literal, Var
 
-from seqjax.engine.contractions import Contraction, Product, contractions
+from seqjax.engine.contractions import Contraction, Product, contract
 from seqjax.engine.equations import (
     Step,
     aval,
@@ -147,16 +147,22 @@ def make_gradient(step: Step, time_steps: int, choices: Choices) -> Gradient:
     there_anyway |= {v for v, new in one_later.items() if new in there_anyway}
     there_anyway |= {new for v, new in one_later.items() if v in required}
     recalled = values_to_save(step, required, there_anyway)
-    if time_steps * sum(bytes_of(v) for v in recalled if v not in there_anyway) > choices.keep_below:
-        recalled = values_to_save(step, required, there_anyway, choices.recompute_below)
+    kept = time_steps * sum(bytes_of(v) for v in recalled if v not in there_anyway)
+    if kept > choices.keep_below:
+        operations_per_byte = choices.recompute_below * kept / max(choices.keep_below, 1)
+        recalled = values_to_save(step, required, there_anyway, operations_per_byte)
+    # The new carry is kept where the carry is recalled: what reads it need not compute it again.
+    recalled = list(dict.fromkeys([*recalled, *(one_later[v] for v in recalled if v in one_later)]))
     traced = _trace_backward(step, recalled, products, accumulated, summed)
+    used = _used_inputs(traced)
     stand_ins = slice(len(recalled), len(recalled) + len(step.carry))
-    if any(_used_inputs(traced)[stand_ins]):
+    if any(used[stand_ins]):
         raise AssertionError("the backward pass needs a carry that is not saved; please report this step")
-    inputs = traced.inputs[: stand_ins.start] + traced.inputs[stand_ins.stop :]
+    inputs = [v for v, u in zip(traced.inputs[: stand_ins.start], used, strict=False) if u]
+    inputs += traced.inputs[stand_ins.stop :]
+    recalled = [v for v, u in zip(recalled, used, strict=False) if u]
     traced = merge_products(fold_coefficients(dataclasses.replace(traced, inputs=inputs)))
-    traced, contracted = _contract(traced, products, summed, choices)
-    summed = [v for v in summed if v not in {c.bias for c in contracted}]
+    traced, contracted, summed = contract(traced, products, summed, choices)
     once, frontier, body = split_once(traced)
     return Gradient(
         recalled=recalled,
@@ -172,36 +178,6 @@ def make_gradient(step: Step, time_steps: int, choices: Choices) -> Gradient:
         frontier=frontier,
         plan=make_plan(body),
     )
-
-
-def _contract(
-    traced: Step, products: list[Product], summed: list[Var], choices: Choices
-) -> tuple[Step, list[Contraction]]:
-    """The backward step with what is contracted in the place of gradients and cotangents, and the contractions.
-
-    A gradient that is the sum of a value over all axes but the last is that of a bias.
-    """
-    definitions: dict[Any, JaxprEqn] = {e.outvars[0]: e for e in traced.equations}
-    first = len(traced.outputs) - 2 * len(products)
-    of_summed, of_inputs = traced.outputs[: len(summed)], traced.outputs[len(summed) : first]
-    cotangents, moving = traced.outputs[first : first + len(products)], traced.outputs[first + len(products) :]
-    biases: dict[Var, Var] = {}
-    # The gradient of a parameter that is only compared is a literal zero, which nothing defines.
-    definition = lambda atom: definitions.get(atom) if isinstance(atom, Var) else None
-    for parameter, gradient in zip(summed, of_summed, strict=True):
-        equation = definition(gradient)
-        if equation is not None and equation.primitive.name == "reshape":
-            equation = definition(equation.invars[0])
-        if equation is None or equation.primitive.name != "reduce_sum":
-            continue
-        [value] = variables(equation.invars)
-        all_but_last = tuple(range(aval(value).ndim - 1))
-        if all_but_last and equation.params["axes"] == all_but_last and value not in biases:
-            biases[value] = parameter
-    contracted = contractions(products, cotangents, biases, choices)
-    outputs = [gradient for v, gradient in zip(summed, of_summed, strict=True) if v not in biases.values()]
-    outputs += [*of_inputs, *(c.cotangents for c in contracted), *(moving[i] for c in contracted for i in c.products)]
-    return dataclasses.replace(traced, outputs=outputs), contracted
 
 
 def _inexact(atoms: Sequence[Any]) -> list[int]:

@@ -8,6 +8,9 @@ of four stages:
     loop      needs the carry, and the next carry needs it      one step after the other
     after     needs the carry, but only the outputs need it     all steps of a chunk at once, after the loop
 
+A value that is split into parts, or put together from parts, goes from stage to stage as a whole: each value that a
+loop reads or writes costs time at every step.
+
 "All steps at once" is ``jax.vmap`` of the same equations over time, so a product ``inputs @ kernel`` of shape
 ``[batch, features]`` becomes one large product over ``[time, batch, features]``.
 
@@ -23,6 +26,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 from jax import lax
 from jax.extend.core import JaxprEqn, Literal, Var
 
@@ -216,6 +220,34 @@ def stays_in_loop(equation: JaxprEqn) -> bool:
     return name in _STAYS_IN_LOOP or bool(equation.effects)
 
 
+def _split_in_loop(before: Sequence[JaxprEqn], loop: Sequence[JaxprEqn], new_carry: Sequence[Atom]) -> list[JaxprEqn]:
+    """The splits of ``before`` of which the loop reads every part: it does better to read the whole, and to split."""
+    reads = set(variables([*(v for e in loop for v in e.invars), *new_carry]))
+    return [e for e in before if e.primitive.name == "split" and reads.issuperset(e.outvars)]
+
+
+def _split_after(loop: Sequence[JaxprEqn], after: Sequence[JaxprEqn], outputs: Sequence[Atom]) -> list[JaxprEqn]:
+    """Splits for ``after`` of what the loop concatenates, where the loop would hand on the whole and parts of it."""
+    wanted = set(variables([*(v for e in after for v in e.invars), *outputs]))
+    made = {v for e in loop for v in e.outvars}
+    splits = []
+    for equation in loop:
+        if equation.primitive.name != "concatenate" or equation.outvars[0] not in wanted:
+            continue
+        parts = {v for v in variables(equation.invars) if v in made and v in wanted}
+        if parts:
+            axis = equation.params["dimension"]
+            sizes = [aval(v).shape[axis] for v in equation.invars]
+            split = lambda whole, sizes=sizes, axis=axis: lax.split(whole, sizes, axis)
+            [new] = jax.make_jaxpr(split)(shape_of(equation.outvars[0])).jaxpr.eqns
+            outvars = list(new.outvars)
+            for part in parts:
+                outvars[equation.invars.index(part)] = part
+            splits.append(new.replace(invars=equation.outvars, outvars=outvars))
+            wanted -= parts
+    return splits
+
+
 def make_plan(step: Step, more_outputs: Sequence[Atom] = ()) -> Plan:
     """Sort the step's equations into stages; ``more_outputs`` are values of the step to return beside its outputs."""
     outputs = [*step.outputs, *more_outputs]
@@ -235,12 +267,17 @@ def make_plan(step: Step, more_outputs: Sequence[Atom] = ()) -> Plan:
         else:
             after.append(equation)
     loop, after = loop[::-1], after[::-1]
+    loop = _split_in_loop(before, loop, step.new_carry) + loop
+    after = _split_after(loop, after, outputs) + after
 
     in_before = {v for e in before for v in e.outvars}
-    in_loop = {v for e in loop for v in e.outvars} | set(step.carry)
+    made_in_loop = {v for e in loop for v in e.outvars}
     in_after = {v for e in after for v in e.outvars}
-    loop_reads = variables([*(v for e in loop for v in e.invars), *step.new_carry])
-    after_reads = variables(v for e in after for v in e.invars)
+    from_loop = (made_in_loop | set(step.carry)) - in_before - in_after
+    loop_reads = [
+        v for v in variables([*(v for e in loop for v in e.invars), *step.new_carry]) if v not in made_in_loop
+    ]
+    after_reads = [v for v in variables(v for e in after for v in e.invars) if v not in in_after]
     later = variables([*loop_reads, *after_reads, *outputs])
     return Plan(
         step=step,
@@ -250,7 +287,7 @@ def make_plan(step: Step, more_outputs: Sequence[Atom] = ()) -> Plan:
         after=after,
         before_results=[v for v in later if v in in_before],
         loop_inputs=[v for v in loop_reads if v in in_before or v in set(step.inputs)],
-        emitted=[v for v in variables([*after_reads, *outputs]) if v in in_loop],
-        after_inputs=[v for v in after_reads if v in in_before or v in in_loop or v in set(step.inputs)],
+        emitted=[v for v in variables([*after_reads, *outputs]) if v in from_loop],
+        after_inputs=[v for v in after_reads if v in in_before or v in from_loop or v in set(step.inputs)],
         after_results=[v for v in variables(outputs) if v in in_after],
     )

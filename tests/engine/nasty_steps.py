@@ -209,6 +209,20 @@ def kernel_of_the_inputs() -> Problem:
 
 
 @nasty
+def wholes_and_parts() -> Problem:
+    """A split that the loop and the outputs read; a concatenation with a part twice, whose parts are read as well."""
+
+    def step(p: Any, c: Any, x: Any) -> Any:
+        left, right = jnp.split(x @ jnp.concatenate(p, axis=1), 2, axis=1)
+        a = jnp.tanh(left + c @ p[0])
+        whole = jnp.concatenate([a, c, a, x, a * right], axis=1)
+        c = jnp.tanh(whole @ jnp.tile(p[1], (5, 1)) + whole[:, :SIZE])
+        return c, (whole, a, right, jnp.sin(a) @ p[0])
+
+    return Problem(step, (W, U), H, X)
+
+
+@nasty
 def kernel_of_the_carry() -> Problem:
     """Fast weights: the carry is the matrix."""
 

@@ -11,6 +11,7 @@ import pytest
 
 import seqjax
 from seqjax.cells import GRU, LSTM
+from seqjax.engine.chunks import dividing
 from seqjax.engine.platform import Choices, choices, force
 from seqjax.engine.program import Program
 from tests.conftest import EVERY_CHOICE_ON
@@ -80,7 +81,14 @@ def test_products_are_computed_again_only_where_keeping_costs_more():
     # What one step keeps: cell and hidden state; and the preactivations of four gates, which are 14 operations each.
     assert kept(program(chosen, time_steps=8)) == 6 * BATCH * 4
     assert kept(program(chosen, time_steps=100)) == 2 * BATCH * 4
-    assert kept(program(dataclasses.replace(chosen, recompute_below=1.0), time_steps=100)) == 6 * BATCH * 4
+    # What would be kept is 8 times ``keep_below``, and then 83 times.
+    dear = dataclasses.replace(chosen, recompute_below=0.1)
+    assert kept(program(dear, time_steps=100)) == 6 * BATCH * 4
+    assert kept(program(dear, time_steps=1000)) == 2 * BATCH * 4
+
+
+def test_chunks_divide_the_time_where_a_length_near_does():
+    assert [dividing(time, 45) for time in (2048, 2047, 2053, 45)] == [32, 23, 45, 45]
 
 
 def test_an_accelerator_takes_all_steps_at_once(monkeypatch):

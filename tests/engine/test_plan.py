@@ -8,6 +8,7 @@ import pytest
 import seqjax
 from seqjax.cells import GRU, LSTM, Elman, Jordan
 from seqjax.engine.program import Program
+from tests.trees import assert_trees_close
 
 TIME, BATCH, FEATURES, HIDDEN = 96, 2, 3, 4
 shape = lambda *sizes: jax.ShapeDtypeStruct(sizes, jnp.float32)
@@ -101,31 +102,51 @@ def test_the_backward_loop_of_an_lstm_multiplies_and_takes_one_product():
     cell = CASES["LSTM"][0]
     program = Program(cell, *(cell_arguments(cell)[i] for i in (0, 2, 1)), reverse=False)
     names = [e.primitive.name for e in program.gradient.plan.loop]
-    assert set(names) == {"add_any", "mul", "concatenate", "dot_general"}
-    # Five derivatives of gates and cell, the forget gate, and in older versions of JAX a sum that is folded later.
-    assert names.count("mul") <= 7
+    assert set(names) == {"add", "add_any", "mul", "concatenate", "dot_general"}
+    # Five derivatives of gates and cell, and the forget gate.
+    assert names.count("mul") == 6
     [product] = [e for e in program.gradient.plan.loop if e.primitive.name == "dot_general"]
     assert product.params["dimension_numbers"][0] == ((1,), (0,)), "the kernel is transposed once, outside the loop"
 
 
-def test_folded_derivatives_are_exact():
-    """A chain of every operation that is folded, on both sides of the carry."""
+def test_what_is_split_or_put_together_crosses_the_border_of_the_loop_as_a_whole():
+    cell = CASES["GRU after"][0]
+    program = Program(cell, *(cell_arguments(cell)[i] for i in (0, 2, 1)), reverse=False)
+    sizes = lambda values: sorted(v.aval.shape[-1] for v in values)
+    assert sizes(program.plan.loop_inputs) == [3 * HIDDEN]
+    # The cotangents of the recurrent product, and what those of the other product are made of.
+    assert sizes(program.gradient.plan.emitted) == [HIDDEN, 3 * HIDDEN]
+    # Two products; the recurrent bias is added to a part of one.
+    assert [len(c.biases) for c in program.gradient.contractions] == [1, 1]
 
-    def step(params, carry, inputs):
-        scaled = (-(carry * inputs) / (1 + inputs**2) - 0.5 * carry + carry * params * jnp.cos(inputs)) * inputs
-        return jnp.tanh(scaled) + 0.1 * carry, scaled * carry
 
-    params, inputs = jnp.linspace(0.5, 1, HIDDEN), jax.random.normal(jax.random.key(0), (TIME, BATCH, HIDDEN))
+def chain(params, carry, inputs):
+    """Every operation that is folded, on both sides of the carry."""
+    [carry] = carry
+    scaled = (-(carry * inputs) / (1 + inputs**2) - 0.5 * carry + carry * params * jnp.cos(inputs)) * inputs
+    return [jnp.tanh(scaled) + 0.1 * carry], scaled * carry
+
+
+def sums(params, carry, inputs):
+    """Sums of several values of the carry, read once and more than once."""
+    a, b = carry
+    often = a * inputs + b * jnp.sin(inputs) - a
+    once = often - b * params - 0.2 * a
+    return [jnp.tanh(once) + often * inputs, 0.5 * a - often], often * jnp.cos(inputs) - b
+
+
+@pytest.mark.parametrize(("step", "size"), [(chain, 1), (sums, 2)], ids=["chain", "sums"])
+def test_folded_derivatives_are_exact(step, size):
+    params, inputs = jnp.linspace(0.5, 1, HIDDEN), jax.random.normal(jax.random.key(0), (TIME, BATCH, HIDDEN)) / 2
 
     def gradients(mode):
         def loss(params, inputs, carry):
             carry, outputs = seqjax.scan(step, params, inputs, carry, mode=mode)
-            return jnp.sum(jnp.sin(outputs)) + jnp.sum(carry**2)
+            return jnp.sum(jnp.sin(outputs)) + sum(jnp.sum(leaf**2) for leaf in carry)
 
-        return jax.grad(loss, argnums=(0, 1, 2))(params, inputs, jnp.full((BATCH, HIDDEN), 0.3))
+        return jax.grad(loss, argnums=(0, 1, 2))(params, inputs, [jnp.full((BATCH, HIDDEN), 0.3)] * size)
 
-    for ours, plain in zip(gradients("auto"), gradients("lax"), strict=True):
-        np.testing.assert_allclose(ours, plain, rtol=1e-5, atol=1e-6)
+    assert_trees_close(gradients("auto"), gradients("lax"), 1e-5)
 
 
 def test_parameters_are_prepared_once_and_outputs_read_after_the_loop():
