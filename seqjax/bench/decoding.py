@@ -22,7 +22,7 @@ _SIZES = (
         name="SCAN", batch=64, positions=9, length=49, input_vocabulary=14, vocabulary=8, hidden=128, embedding=32
     ),
     Translation(
-        name="CMUdict", batch=64, positions=10, length=20, input_vocabulary=40, vocabulary=41, hidden=192, embedding=64
+        name="CMUdict", batch=64, positions=10, length=20, input_vocabulary=30, vocabulary=41, hidden=160, embedding=64
     ),
 )
 TRANSLATIONS = tuple(dataclasses.replace(each, beam_size=size) for each in _SIZES for size in (1, 8))
