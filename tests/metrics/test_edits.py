@@ -93,10 +93,10 @@ def test_rates_where_there_is_nothing():
 
 def test_a_hundred_thousand_short_sequences_take_seconds(rng):
     said, right = ([row.tolist() for row in rng.integers(0, 40, (100_000, 8))] for _ in range(2))
-    started = time.perf_counter()
+    started = time.process_time()
     found = count_edits(said, right)
     assert found.length == 800_000
-    assert time.perf_counter() - started < 20
+    assert time.process_time() - started < 10
 
 
 def test_long_sequences_need_no_square_table(rng):
