@@ -63,8 +63,8 @@ def choices() -> Choices:
         return Choices()
     # Beyond 32 MiB the C library maps fresh memory for every call, and the faults of its first use cost more than many
     # a product: to compute again what takes 80 operations a byte costs no time. An LSTM that would keep 160 MiB gets
-    # half of its memory back for about a tenth more time. The batch may be split over the devices; inside a shard_map it
-    # has been split already.
+    # half of its memory back for a tenth more time. The batch may be split over the devices; inside a shard_map it has
+    # been split already.
     inside_shard_map = bool(jax.sharding.get_abstract_mesh().manual_axes)
     return Choices(
         chunk_bytes=6 * 2**20,
