@@ -127,6 +127,21 @@ def test_single_cures_are_chosen_by_name_and_tried_at_the_learning_rates_that_ar
     assert found.settings["learning_rates"] == (1e-4,)
 
 
+@pytest.mark.slow
+def test_adding_over_200_steps_is_solved_where_gradients_are_kept() -> None:
+    """About four minutes of two cores, if compiled as users do (``XLA_FLAGS=``)."""
+    task, settings = make_task("adding", length=200), Settings(steps=5000, seeds=1, examples=500)
+    found = {row.name: row for row in compare_cures(task, settings, groups=["gating", "IRNN"]).rows}
+    failed = found.pop("Elman, tanh, Glorot, norm clipped, Adam")
+    assert failed.mean > 0.9 * task.trivial()
+    assert failed.after.ratio < 1e-6
+    for row in found.values():
+        assert row.mean < 0.01, row.name
+        assert row.after.ratio > 1e-3, row.name
+    # The gradient of a GRU does not reach the beginning at first: what is near teaches it to keep its state.
+    assert found["GRU"].before.ratio < 1e-12
+
+
 def test_an_unknown_kind_is_told() -> None:
     with pytest.raises(ConfigError, match="no cures of the kind 'gateing'; did you mean 'gating'"):
         list_cures(TASK, groups=["gateing"])
