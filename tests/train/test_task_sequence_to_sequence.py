@@ -231,6 +231,16 @@ class TestData:
         assert task.columns(Records(["ac"], ["zq"]))["targets"][0].tolist() == [4, 0, 1]
         assert task.texts(Records(["ac"], ["zx"]), [encoded(task, "zx")]) == ["ac\tzx"]
 
+    def test_targets_that_are_no_tokens(self):
+        with pytest.raises(DataError, match=r"targets are arrays \[1\], and a sequence_to_sequence writes tokens"):
+            made(Records([np.ones((3, 2))], [np.ones(1)]))
+
+    def test_features_are_read(self):
+        task = made(Records([np.ones((3, 2), np.float32), np.zeros((2, 2), np.float32)], ["ab", "c"]))
+        assert task.inputs.size == 2
+        assert "embedding.table.embedding" not in task.learner.initial_state().parameters
+        assert set(task.baselines) == {"most frequent target"}
+
     def test_what_is_too_long(self):
         with pytest.raises(DataError, match=r"record 2: target of 4 steps, over the maximum of 3"):
             made(data={"maximum_length": 3}).batches  # noqa: B018

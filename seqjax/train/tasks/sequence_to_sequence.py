@@ -12,9 +12,10 @@ import numpy as np
 from flax import nnx
 
 from seqjax.analysis import plots
-from seqjax.config.tasks.sequence_to_sequence import SequenceToSequenceExperiment
+from seqjax.config.tasks.sequence_to_sequence import DecodeConfig, SequenceToSequenceExperiment
 from seqjax.data import Dataset, Records, TokenVocabulary
 from seqjax.data.token_vocabulary import END, UNKNOWN
+from seqjax.errors import DataError
 from seqjax.metrics import bleu, count_edits, exact_match
 from seqjax.nn import EncoderDecoder
 from seqjax.train.experiment import build_learner, cell_maker
@@ -50,8 +51,17 @@ class SequenceToSequenceTask(SupervisedTask):
         return dataclasses.replace(dataset, **parts)
 
     def learn_symbols(self, records: Records) -> None:
-        """Inputs, tokens of the targets, and how long targets are."""
+        """Inputs, tokens of the targets, and how long targets are.
+
+        Raises:
+            DataError: targets that are no tokens.
+        """
         data = self.config.data
+        if isinstance(records.targets[0], np.ndarray):
+            raise DataError(
+                f"{data.source}: targets are arrays {[*records.targets[0].shape]}, and a sequence_to_sequence writes "
+                "tokens; choose another source, or the task regression or multi_label"
+            )
         self.inputs = Inputs.learn(list(records.inputs), data)
         vocabulary = TokenVocabulary.learn(records.targets, special=(UNKNOWN, END), minimum_count=data.minimum_count)
         self.targets = Inputs(vocabulary=vocabulary, words=not isinstance(records.targets[0], str))
@@ -129,14 +139,14 @@ class SequenceToSequenceTask(SupervisedTask):
 
     def objective(self) -> Objective:
         """Cross-entropy, and greedy decoding."""
-        return self._objective("greedy")
+        return self._objective(DecodeConfig(maximum_length=self.config.decode.maximum_length))
 
     @functools.cached_property
     def final_learner(self) -> Learner:
         """With the decoder of the configuration."""
         if self.config.decode.method == "greedy":
             return self.learner
-        return build_learner(self.config, self.make_model, self._objective(self.config.decode.method))
+        return build_learner(self.config, self.make_model, self._objective(self.config.decode))
 
     def score(self, records: Records, outputs: Outputs) -> dict[str, float]:
         """Exact matches, edits, and BLEU where it counts."""
@@ -177,7 +187,9 @@ class SequenceToSequenceTask(SupervisedTask):
                 continue
             train, heldout = getattr(self.dataset.train, name), getattr(self.dataset.validation, name)
             unknown = sum(end.vocabulary.unknown_count(tokens) for tokens in heldout)
-            line = f"{name}: vocabulary of {end.vocabulary.size:,}, which {unknown:,} tokens to validate are not in"
+            line = (
+                f"{name}: vocabulary of {end.vocabulary.size:,}; {unknown:,} tokens of the validation part are unknown"
+            )
             longer = len(over_maximum(train, self.config.data))
             lines.append(f"{line}; {longer:,} to train on are truncated" if longer else line)
         return lines
@@ -185,14 +197,14 @@ class SequenceToSequenceTask(SupervisedTask):
     def finish(self, state: TrainState, run_directory: Path) -> tuple[dict[str, Any], str]:
         """Measure the test part and write its predictions; draw where one looked, or the codes without attention."""
         left, text = super().finish(state, run_directory)
-        if importlib.util.find_spec("matplotlib") is None:
-            return left, text
         records = self.dataset.test
+        longest = max(range(min(_LOOKED_AT, len(records))), key=lambda index: len(records.inputs[index]))
+        if importlib.util.find_spec("matplotlib") is None or not len(records.inputs[longest]):
+            return left, text
         if self.config.model.attention is None:
             labels = [self.inputs.text(sequence) for sequence in records.inputs]
             picture = draw_codes(run_directory, self.codes(state, records), labels)
         else:
-            longest = max(range(min(_LOOKED_AT, len(records))), key=lambda index: len(records.inputs[index]))
             picture = self._draw_attention(state, records.take([longest]), run_directory)
         return left, f"{text}\npicture: {picture}"
 
@@ -210,13 +222,8 @@ class SequenceToSequenceTask(SupervisedTask):
         unit = self.config.target_unit
         return f"{unit}_error_rate" if self.config.metric == "error_rate" else self.config.metric
 
-    def _objective(self, method: str) -> Objective:
+    def _objective(self, decode: DecodeConfig) -> Objective:
         config = self.config
-        decode = (
-            config.decode
-            if method == config.decode.method
-            else type(config.decode)(maximum_length=config.decode.maximum_length)
-        )
         return TargetSequence(
             decoder_of(decode, longest=self.longest, end_token=self.vocabulary.number(END)),
             seed=config.seed,
