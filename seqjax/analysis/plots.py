@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # Okabe and Ito's colours, told apart by everybody.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 GREY = "#555555"
+_LARGEST_MAP = 14.0
+"""Inches."""
 
 
 def flow_matrix(flow: "GradientFlow", leaf: str, *, title: str | None = None) -> "Figure":
@@ -189,32 +191,48 @@ def phase_plane(found: "FixedPoints", states: Any = None, *, title: str | None =
     return figure
 
 
-def attention_map(weights: Any, inputs: Sequence[str], outputs: Sequence[str], *, title: str | None = None) -> "Figure":
-    """Where a decoder looked: a row for each token that was written, a column for each position that was read.
+def attention_map(
+    weights: Any, inputs: Sequence[str] | None, outputs: Sequence[str], *, title: str | None = None
+) -> "Figure":
+    """Where each output of a decoder looked: a row for each output, from the top, and a column for each input.
 
     Args:
-        weights: ``[outputs, inputs]``; each row has the sum 1.
-        inputs: the tokens that were read.
-        outputs: the tokens that were written.
-        title: above the picture.
+        weights: ``[outputs, positions]`` of one sequence; what is beyond the tokens is padding, and is cut.
+        inputs: a text for each position; ``None`` for numbers, where positions are frames.
+        outputs: a text for each output.
+        title: of the picture.
+
+    Raises:
+        ValueError: more tokens than there are weights.
 
     Source: Bahdanau, Cho and Bengio 2015, Neural machine translation by jointly learning to align and translate.
     """
-    numbers = np.asarray(weights, np.float64)
-    if numbers.shape != (len(outputs), len(inputs)):
+    values = np.asarray(weights, np.float64)
+    wanted = (len(outputs), values.shape[-1] if inputs is None else len(inputs))
+    if values.ndim != 2 or wanted[0] > values.shape[0] or wanted[1] > values.shape[1]:
         raise ValueError(
-            f"weights have shape {numbers.shape}, expected a row for each of {len(outputs)} outputs and a column for "
-            f"each of {len(inputs)} inputs"
+            f"the weights have shape {values.shape}, expected [outputs, positions] of at least {list(wanted)} for "
+            f"{wanted[0]} outputs and {wanted[1]} inputs; take those of one sequence"
         )
-    figure, axes = _figure(1.6 + 0.3 * len(inputs), 1.2 + 0.3 * len(outputs))
-    image = axes.imshow(numbers, cmap="Greys", vmin=0, vmax=1)
-    turned = {"rotation": 45, "ha": "right"} if any(len(token) > 1 for token in inputs) else {}
-    axes.set_xticks(range(len(inputs)), inputs, parse_math=False, **turned)
-    axes.set_yticks(range(len(outputs)), outputs, parse_math=False)
-    axes.set_xlabel("read")
-    axes.set_ylabel("written")
-    figure.colorbar(image, ax=axes, label="attention", pad=0.02)
-    axes.set_title(title or "Where the decoder looked", loc="left")
+    values = values[: wanted[0], : wanted[1]]
+    longest = max((len(token) for token in inputs or ()), default=1)
+    figure, axes = _figure(
+        min(2.4 + 0.3 * wanted[1] * (1 if inputs is not None else 0.1), _LARGEST_MAP),
+        min(1.5 + 0.28 * wanted[0] + (0.09 * longest if longest > 2 else 0), _LARGEST_MAP),
+    )
+    edges = [np.arange(size + 1) - 0.5 for size in reversed(wanted)]
+    image = axes.pcolormesh(*edges, values, cmap="Blues", vmin=0, vmax=max(values.max(initial=0), 1e-6))
+    figure.colorbar(image, ax=axes, label="weight", shrink=0.8)
+    axes.invert_yaxis()
+    axes.set_yticks(np.arange(wanted[0]), outputs, parse_math=False)
+    if inputs is None:
+        axes.set_xlabel("position of the input")
+    else:
+        turned = 90 if longest > 2 else 0
+        axes.set_xticks(np.arange(wanted[1]), inputs, rotation=turned, parse_math=False)
+        axes.set_xlabel("input")
+    axes.set_ylabel("output")
+    axes.set_title(title or "Where each output looked", loc="left")
     return figure
 
 

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from seqjax.analysis.attention_plots import draw_attention
-from seqjax.analysis.plots import save
+from seqjax.analysis.plots import attention_map, save
 
 pytest.importorskip("matplotlib")
 
@@ -10,7 +9,7 @@ WEIGHTS = np.array([[0.9, 0.1, 0.0, 0.0], [0.2, 0.8, 0.0, 0.0], [0.3, 0.7, 0.0, 
 
 
 def test_rows_are_outputs_and_padding_is_cut(tmp_path):
-    figure = draw_attention(WEIGHTS, ["le", "$chat$"], ["the", "cat"])
+    figure = attention_map(WEIGHTS, ["le", "$chat$"], ["the", "cat"])
     axes = figure.axes[0]
     np.testing.assert_array_equal(axes.collections[0].get_array().reshape(2, 2), WEIGHTS[:2, :2])
     assert [label.get_text() for label in axes.get_xticklabels()] == ["le", "$chat$"]
@@ -21,7 +20,7 @@ def test_rows_are_outputs_and_padding_is_cut(tmp_path):
 
 
 def test_frames_have_numbers():
-    axes = draw_attention(np.eye(3, 400), None, "abc").axes[0]
+    axes = attention_map(np.eye(3, 400), None, "abc").axes[0]
     assert axes.get_xlabel() == "position of the input"
     assert axes.get_xlim() == (-0.5, 399.5)
 
@@ -33,4 +32,4 @@ def test_frames_have_numbers():
 )
 def test_more_tokens_than_weights_are_told(weights, inputs):
     with pytest.raises(ValueError, match="take those of one sequence"):
-        draw_attention(weights, inputs, "xy")
+        attention_map(weights, inputs, "xy")

@@ -49,11 +49,3 @@ def test_a_few_steps(name, tmp_path, capsys):
     assert all(math.isfinite(value) for value in summary["test"].values())
     assert len((run_dir / "predictions.txt").read_text().splitlines()) == 48
     assert "next: seqjax decode" in capsys.readouterr().out
-
-
-def test_a_header_says_what_to_expect():
-    for name, path in named_configs().items():
-        lines = path.read_text().splitlines()
-        assert lines[0].startswith("# "), name
-        assert any(line.startswith("# Time and machine: ") for line in lines[:4]), name
-        assert any(line.startswith("# Expected: ") for line in lines[:4]), name
