@@ -89,9 +89,9 @@ class TestRoundTrip:
         assert config.name == name
         assert config_from_dict(json.loads(json.dumps(config_to_dict(config)))) == config
         header = [line for line in path.read_text().splitlines() if line.startswith("#")]
-        assert header[-2].startswith("# Time and machine: ")
-        assert header[-1].startswith("# Expected: ")
         assert len(header) >= 3
+        for beginning in ("# Time and machine: ", "# Expected: "):
+            assert any(line.startswith(beginning) for line in header[1:])
 
     def test_the_configs_of_the_readme_are_there(self):
         assert {"char_lm", "shakespeare"} <= set(named_configs())
