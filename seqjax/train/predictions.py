@@ -72,8 +72,7 @@ def decode(
     read = [records for _, records in pairs if records is not None]
     if not read:
         return [prediction for prediction, _ in pairs]
-    records = _joined(read)
-    answers = iter(experiment.answers(records, experiment.outputs(state, records, final=True)))
+    answers = iter(experiment.predict(state, _joined(read)))
     return [
         prediction if its is None else dataclasses.replace(prediction, answers=next(answers))
         for prediction, its in pairs
@@ -93,7 +92,7 @@ def _read(task: SupervisedTask, prediction: Prediction) -> tuple[Prediction, Rec
             if data.longer == "refuse":
                 return dataclasses.replace(prediction, problem=f"{found}, and is refused (data.longer)"), None
             prediction = dataclasses.replace(prediction, problem=f"{found}, and was truncated")
-            records = dataclasses.replace(records, inputs=[records.inputs[0][: data.maximum_length]])
+            records = task.unlabelled([records.inputs[0][: data.maximum_length]])
         task.columns(records)
     except DataError as error:
         return dataclasses.replace(prediction, problem=f"cannot be read: {error}"), None

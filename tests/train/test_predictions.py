@@ -158,3 +158,22 @@ def test_features_come_from_files(run, tmp_path, monkeypatch, capsys):
         "line 4 cannot be read: input 0 has shape (5, 3), expected [time, 2]",
         "3 of 5 lines have no prediction; their lines of output are empty",
     ]
+
+
+def test_classes_become_sequences_and_long_lines_keep_their_tags(monkeypatch, tmp_path):
+    records = Records([["a", "b"], ["b"]] * 4, [["X", "Y"], ["Y"]] * 4)
+    names = Records(["abc", "ba"] * 4, ["one", "two"] * 4)
+    values = {"data": {"batch_size": 4, "shapes": 1, "maximum_length": 3, "longer": "truncate"}}
+    values |= {"model": {"hidden_size": 3}, "train": {"steps": 1, "tensorboard": False}}
+    parts = {"tagging": records, "generation": names}
+    monkeypatch.setattr(supervised, "load_dataset", lambda name, root=None: Dataset(name, *[parts[name]] * 3))
+    for task in parts:
+        config = values | {"task": task, "data": values["data"] | {"source": task}}
+        seqjax.train.run(seqjax.config.config_from_dict(config), tmp_path / task)
+    (tagged,) = seqjax.train.decode(tmp_path / "tagging", ["b a b a b"])
+    assert tagged.problem == "has 5 tokens, over data.maximum_length=3, and was truncated"
+    assert [pair.partition("/")[0] for pair in tagged.answers[0].text.split()] == ["b", "a", "b"]
+    one, three, two = seqjax.train.decode(tmp_path / "generation", ["one", "three", " two"])
+    assert set(one.answers[0].text + two.answers[0].text) <= {"a", "b", "c", *"<unknown>"}
+    assert three.answers == []
+    assert three.problem.startswith("cannot be read: token 'three' at position 0 is not among the 2")

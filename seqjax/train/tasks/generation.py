@@ -20,7 +20,7 @@ from seqjax.nn import ConditionalGenerator
 from seqjax.train.experiment import cell_maker
 from seqjax.train.files import write_atomically
 from seqjax.train.learner import Objective, TrainState
-from seqjax.train.tasks.supervised import Outputs, SupervisedTask, mapped, steps_mask
+from seqjax.train.tasks.supervised import Answer, Outputs, SupervisedTask, mapped, steps_mask
 
 
 class TokensOfClass(Objective):
@@ -161,6 +161,16 @@ class GenerationTask(SupervisedTask):
         )
         rows = np.asarray(drawn.tokens).T
         return [row[: np.argmax(row == end)] if (row == end).any() else row for row in rows]
+
+    def read(self, lines: Sequence[str]) -> Records:
+        """Lines with a class each."""
+        nothing = "" if self.config.levels is None else np.zeros(0)
+        return Records([nothing] * len(lines), [line.strip() for line in lines])
+
+    def predict(self, state: TrainState, records: Records) -> list[list[Answer]]:
+        """A sequence of each class, drawn with the seed of the configuration."""
+        drawn = self.draw(state, records.targets, jax.random.key(self.config.seed))
+        return [[Answer(self._text(tokens))] for tokens in drawn]
 
     def finish(self, state: TrainState, run_directory: Path) -> tuple[dict[str, Any], str]:
         """Measure the test part, and draw samples of every class."""

@@ -48,8 +48,8 @@ class SupervisedTask(Experiment):
         symbols: those of a run which has begun; learnt from the training part if not given.
     """
 
-    inputs: Any
-    """How inputs become arrays, such as :class:`~seqjax.train.tasks.inputs.Inputs`."""
+    inputs: Any = None
+    """How inputs become arrays, an :class:`~seqjax.train.tasks.inputs.Inputs`, of tasks that read some."""
 
     def __init__(self, config: Any, symbols: Mapping[str, Any] | None = None) -> None:
         self.config = config
@@ -138,6 +138,10 @@ class SupervisedTask(Experiment):
     def answers(self, records: Records, outputs: Outputs) -> list[list[Answer]]:
         """The predictions for each record without its input, the best first."""
         return [[Answer(line.rpartition("\t")[2])] for line in self.texts(records, outputs)]
+
+    def predict(self, state: TrainState, records: Records) -> list[list[Answer]]:
+        """What ``seqjax decode`` says of records that were read."""
+        return self.answers(records, self.outputs(state, records, final=True))
 
     @functools.cached_property
     def final_learner(self) -> Learner:
