@@ -213,8 +213,8 @@ class SequenceToSequenceTask(SupervisedTask):
         output, inputs = self.outputs(state, record, final=True)[0], self.columns(record)["inputs"][0]
         said = output["tokens"][0, : output["lengths"][0]]
         _, weights = self.learner.model(state)(inputs[None], said[None], return_weights=True)
-        read = [str(frame) for frame in range(len(inputs))] if self.inputs.vocabulary is None else record.inputs[0]
-        figure = plots.attention_map(weights[0], list(read)[: len(inputs)], self.vocabulary.decode(said))
+        read = None if self.inputs.vocabulary is None else list(record.inputs[0])[: len(inputs)]
+        figure = plots.attention_map(weights[0], read, self.vocabulary.decode(said))
         return plots.save(figure, directory / "attention")[0]
 
     @property
