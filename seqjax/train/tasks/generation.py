@@ -169,7 +169,7 @@ class GenerationTask(SupervisedTask):
 
     def predict(self, state: TrainState, records: Records) -> list[list[Answer]]:
         """A sequence of each class, drawn with the seed of the configuration."""
-        drawn = self.draw(state, records.targets, jax.random.key(self.config.seed))
+        drawn = self.draw(state, list(records.targets), jax.random.key(self.config.seed))
         return [[Answer(self._text(tokens))] for tokens in drawn]
 
     def finish(self, state: TrainState, run_directory: Path) -> tuple[dict[str, Any], str]:
