@@ -205,8 +205,9 @@ class TestConfig:
 
     @pytest.mark.parametrize("name", sorted(named_configs()))
     def test_descriptions_are_comments(self, run, name):
-        _, out, _ = run("config", name, "--describe", "sample.prompt='a: b\n\n  steps: c'")
-        assert yaml.safe_load(out) == yaml.safe_load(run("config", name, "sample.prompt='a: b\n\n  steps: c'")[1])
+        settings = ["sample.prompt='a: b\n\n  steps: c'"] if load_config(name).task == "language_model" else []
+        _, out, _ = run("config", name, "--describe", *settings)
+        assert yaml.safe_load(out) == yaml.safe_load(run("config", name, *settings)[1])
         assert re.search(r"^  hidden_size: \d+ +# hidden units of every layer\.$", out, re.MULTILINE)
         assert re.search(r"^    global_norm: 1.0 +# scale all gradients together", out, re.MULTILINE)
 

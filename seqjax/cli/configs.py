@@ -82,5 +82,6 @@ def _configs(arguments: Arguments) -> None:
     rows = []
     for name, path in named_configs().items():
         comments = [line.lstrip("# ") for line in path.read_text("utf-8").splitlines() if line.startswith("#")]
-        rows.append((name, comments[0] if comments else ""))
+        # The first sentence of a header says what is learnt.
+        rows.append((name, re.split(r"(?<=[.?])\s", comments[0], maxsplit=1)[0] if comments else ""))
     print(columns(rows) if rows else "none")

@@ -47,5 +47,5 @@ def test_a_few_steps(name, tmp_path, capsys):
     assert summary["metric"].startswith("validation_")
     assert math.isfinite(summary["value"])
     assert all(math.isfinite(value) for value in summary["test"].values())
-    assert len((run_dir / "predictions.txt").read_text().splitlines()) == 48
+    assert 40 <= len((run_dir / "predictions.txt").read_text().splitlines()) <= 48
     assert "next: seqjax decode" in capsys.readouterr().out
