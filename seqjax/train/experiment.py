@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+import jax
 from flax import nnx
 
 from seqjax.cells import Cell
@@ -138,8 +139,6 @@ def build_learner(config: ExperimentConfig, model: Callable[[nnx.Rngs], nnx.Modu
     Raises:
         ConfigError: if the cell's options have values that it refuses.
     """
-    import jax
-
     parameter_key, dropout_key = jax.random.split(jax.random.key(config.seed))
     try:
         module = model(nnx.Rngs(params=parameter_key, dropout=dropout_key))

@@ -67,6 +67,7 @@ class Trainer:
         self.state: TrainState = experiment.learner.initial_state()
         self._checkpoints = checkpoints
         self._run_directory = run_directory
+        self._checksum = experiment.checksum()
         self._step = self._units = self._reported = self._measured = 0
         if experiment.config.train.select == "best":
             self.best = Best(0, {}, selected(self.state))
@@ -262,7 +263,7 @@ class Trainer:
         record: dict[str, Any] = {
             "config": config_to_dict(experiment.config),
             "symbols": experiment.symbols(),
-            "data_crc32": experiment.checksum(),
+            "data_crc32": self._checksum,
             "position": self._step,
             "units": self._units,
             "reported": self._reported,

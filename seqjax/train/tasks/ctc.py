@@ -205,7 +205,7 @@ class CTCTask(SupervisedTask):
     @functools.cached_property
     def _alignable(self) -> np.ndarray:
         """Which sequences to train on have steps enough."""
-        model, columns = self.config.model, self.columns(self.dataset.train)
+        model, columns = self.config.model, self.training_arrays
         stride = 1 if model.convolution_size is None else model.convolution_stride
         steps = [-(-len(frames) // stride) for frames in columns["inputs"]]
         steps = [-(-count // model.stack_frames) for count in steps]

@@ -17,10 +17,11 @@ from seqjax.decoding import sample
 from seqjax.errors import ConfigError, DataError
 from seqjax.losses import bits_per_symbol, cross_entropy
 from seqjax.nn import ConditionalGenerator
+from seqjax.nn.functions import valid_positions
 from seqjax.train.experiment import cell_maker
 from seqjax.train.files import write_atomically
 from seqjax.train.learner import Objective, TrainState
-from seqjax.train.tasks.supervised import Answer, Outputs, SupervisedTask, mapped, steps_mask
+from seqjax.train.tasks.supervised import Answer, Outputs, SupervisedTask, mapped
 
 
 class TokensOfClass(Objective):
@@ -37,7 +38,7 @@ class TokensOfClass(Objective):
     def _losses(self, model: ConditionalGenerator, batch: Any) -> jax.Array:
         tokens, lengths = batch["tokens"], batch["tokens_lengths"]
         logits = model(batch["classes"], tokens, target_lengths=lengths)
-        return cross_entropy(logits, tokens, steps_mask(lengths, tokens.shape[1]))
+        return cross_entropy(logits, tokens, valid_positions(tokens.shape[1], lengths))
 
 
 class GenerationTask(SupervisedTask):

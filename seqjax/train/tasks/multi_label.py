@@ -14,10 +14,11 @@ from seqjax.decoding import sample_labels
 from seqjax.errors import DataError
 from seqjax.losses import binary_cross_entropy
 from seqjax.nn import SequenceModel
+from seqjax.nn.functions import valid_positions
 from seqjax.train.experiment import cell_maker
 from seqjax.train.learner import Objective, TrainState
 from seqjax.train.tasks.inputs import Inputs
-from seqjax.train.tasks.supervised import Outputs, SupervisedTask, mapped, steps_mask
+from seqjax.train.tasks.supervised import Outputs, SupervisedTask, mapped
 
 _KEYS, _PROMPT, _PLAYED, _RATE = 88, 8, 56, 22_050
 
@@ -37,7 +38,7 @@ class LabelsOfSteps(Objective):
 
     def _losses(self, model: SequenceModel, batch: Any) -> tuple[jax.Array, jax.Array]:
         _, logits = model(batch["inputs"], lengths=batch["inputs_lengths"])
-        mask = steps_mask(batch["labels_lengths"], logits.shape[1])
+        mask = valid_positions(logits.shape[1], batch["labels_lengths"])
         return binary_cross_entropy(logits, batch["labels"], mask), logits
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -71,12 +70,15 @@ class SupervisedTask(Experiment):
         return dataclasses.replace(dataset, **first)
 
     @functools.cached_property
+    def training_arrays(self) -> dict[str, Any]:
+        """The training part as arrays."""
+        return self.columns(self.dataset.train)
+
+    @functools.cached_property
     def batches(self) -> SequenceBatches:
         """The batches to train on."""
         data = self.config.data
-        return SequenceBatches(
-            self.columns(self.dataset.train), data.batch_size, seed=self.config.seed, shapes=data.shapes
-        )
+        return SequenceBatches(self.training_arrays, data.batch_size, seed=self.config.seed, shapes=data.shapes)
 
     @abstractmethod
     def learn_symbols(self, records: Records) -> None:
@@ -200,7 +202,7 @@ class SupervisedTask(Experiment):
     def checksum(self) -> int:
         """Of the training part."""
         value = 0
-        for name, column in sorted(self.columns(self.dataset.train).items()):
+        for name, column in sorted(self.training_arrays.items()):
             value = zlib.crc32(name.encode(), value)
             for entry in column:
                 value = zlib.crc32(np.ascontiguousarray(entry).tobytes(), value)
@@ -234,11 +236,6 @@ class SupervisedTask(Experiment):
         numbers = "\n".join(f"{name.replace('_', ' ')}: {value:.4f}" for name, value in measured.items())
         shown = "\n".join(lines[:_SHOWN])
         return {"test": measured}, f"{numbers}\n\n--- predictions.txt begins ---\n{shown}\n---"
-
-
-def steps_mask(lengths: jax.Array, steps: int) -> jax.Array:
-    """True at the steps that each sequence has, ``[batch, steps]``."""
-    return jnp.arange(steps) < lengths[:, None]
 
 
 def mapped(lines: Sequence[str], outputs: Sequence[str]) -> list[str]:

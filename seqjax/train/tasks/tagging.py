@@ -14,10 +14,11 @@ from seqjax.errors import DataError
 from seqjax.losses import cross_entropy
 from seqjax.metrics import Mean, span_scores
 from seqjax.nn import SequenceEncoder, SequenceTagger
+from seqjax.nn.functions import valid_positions
 from seqjax.train.experiment import cell_maker
 from seqjax.train.learner import Objective
 from seqjax.train.tasks.inputs import Inputs
-from seqjax.train.tasks.supervised import Outputs, SupervisedTask, mapped, steps_mask
+from seqjax.train.tasks.supervised import Outputs, SupervisedTask, mapped
 
 
 class TagsOfSequence(Objective):
@@ -50,7 +51,7 @@ class TagsOfSequence(Objective):
             batch["inputs"], lengths, characters=batch.get("characters"), character_lengths=batch.get("spelling")
         )
         logits, label_logits = logits if "labels" in batch else (logits, None)
-        mask = steps_mask(lengths, logits.shape[1]) & (batch["tags"] >= 0)
+        mask = valid_positions(logits.shape[1], lengths) & (batch["tags"] >= 0)
         tags = cross_entropy(logits, batch["tags"], mask, label_smoothing=smoothing)
         labels = jnp.zeros(lengths.shape)
         if label_logits is not None:

@@ -18,8 +18,8 @@ from seqjax.decoding import (
 )
 from seqjax.losses import cross_entropy
 from seqjax.nn import EncoderDecoder
+from seqjax.nn.functions import valid_positions
 from seqjax.train.learner import Objective
-from seqjax.train.tasks.supervised import steps_mask
 
 Decode = Callable[[EncoderDecoder, Any, Any], Hypotheses]
 """From the model, inputs and their lengths."""
@@ -59,7 +59,7 @@ class TargetSequence(Objective):
         logits, weights = model(*_arguments(batch), **options, return_weights=True)
         losses = self._losses(logits, batch, self._label_smoothing)
         if self._coverage_loss:
-            mask = steps_mask(batch["targets_lengths"], logits.shape[1])
+            mask = valid_positions(logits.shape[1], batch["targets_lengths"])
             losses += self._coverage_loss * read_again(jnp.moveaxis(weights, 1, 0), mask.T).T
         return carry, jnp.sum(losses), jnp.sum(batch["targets_lengths"])
 
@@ -78,7 +78,7 @@ class TargetSequence(Objective):
         }
 
     def _losses(self, logits: jax.Array, batch: Any, smoothing: float) -> jax.Array:
-        mask = steps_mask(batch["targets_lengths"], logits.shape[1])
+        mask = valid_positions(logits.shape[1], batch["targets_lengths"])
         return cross_entropy(logits, batch["targets"], mask, label_smoothing=smoothing)
 
 
