@@ -5,6 +5,7 @@ promotion. Key reuse is checked where keys are the matter (the fixture ``checked
 the same draw twice on purpose.
 """
 
+import ctypes
 import gc
 import importlib.metadata
 import itertools
@@ -78,6 +79,8 @@ def pytest_runtest_teardown() -> None:
     if next(_tests) % 20 == 0 and MAPS.exists() and MAPS.read_bytes().count(b"\n") > MAPS_AT_ONCE:
         jax.clear_caches()
         gc.collect()
+        # glibc keeps what is freed; a long run would grow to several gigabytes a process.
+        getattr(ctypes.CDLL(None), "malloc_trim", bool)(0)
 
 
 jax.monitoring.register_event_duration_secs_listener(_record)
