@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from seqjax.errors import ConfigError
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TextConfig:
@@ -38,8 +40,14 @@ class SequencesConfig:
         batch_size: sequences of a batch.
         shapes: at most so many lengths that sequences are padded to, each of which is compiled once; more of them waste
             less.
-        maximum_length: of inputs and targets; no limit if not given.
-        longer: ``refuse`` sequences over the maximum, or ``truncate`` and count them.
+        maximum_length: of inputs, and of targets that are sequences, in steps or tokens of the data; no limit if not
+            given.
+        longer: ``refuse`` sequences over the maximum, or ``truncate`` them and say how many. Held-out targets with
+            steps of their own stay whole: what is said is measured against all of them.
+        vocabulary: what a model reads and writes: the ``tokens`` of the data (words, characters, phones), or pieces of
+            their text that no text has an unknown one for, ``bytes`` or frequent ``byte_pairs``, where no step of the
+            data has a target of its own.
+        vocabulary_size: of byte pairs at most.
         minimum_count: tokens that are rarer in the training part are unknown.
         limit: at most so many sequences of each part, to try something out; all of them if not given.
         root: the data root; the environment variable ``SEQJAX_DATA`` if not given.
@@ -51,6 +59,17 @@ class SequencesConfig:
     shapes: Annotated[int, Field(gt=0)] = 4
     maximum_length: Annotated[int, Field(gt=0)] | None = None
     longer: Literal["refuse", "truncate"] = "refuse"
+    vocabulary: Literal["tokens", "bytes", "byte_pairs"] = "tokens"
+    vocabulary_size: Annotated[int, Field(gt=256)] = 1000
     minimum_count: Annotated[int, Field(gt=0)] = 1
     limit: Annotated[int, Field(gt=0)] | None = None
     root: str | None = None
+
+    def check_tokens(self, why: str) -> None:
+        """For schemas of tasks that cannot cut tokens into pieces.
+
+        Raises:
+            ConfigError: the vocabulary is one of pieces.
+        """
+        if self.vocabulary != "tokens":
+            raise ConfigError(f"data.vocabulary={self.vocabulary} - {why}; set it to tokens")

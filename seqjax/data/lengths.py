@@ -3,19 +3,21 @@
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import numpy as np
+
 from seqjax.errors import DataError
 
 Longer = Literal["refuse", "truncate"]
 
 
 def limit(
-    sequences: Sequence[Any],
+    sequences: Sequence[Any] | np.ndarray,
     maximum: int | None,
     longer: Longer = "refuse",
     *,
     what: str = "sequence",
     names: Sequence[str] | None = None,
-) -> tuple[Sequence[Any], int]:
+) -> tuple[Sequence[Any] | np.ndarray, int]:
     """Sequences of at most ``maximum`` steps, and how many had more and are truncated.
 
     Args:

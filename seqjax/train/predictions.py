@@ -7,9 +7,9 @@ from typing import Any
 
 from seqjax.config import ExperimentConfig, config_from_dict, config_to_dict
 from seqjax.data import Records
+from seqjax.data.lengths import limit
 from seqjax.errors import ConfigError, DataError
 from seqjax.train.runs import restored_run
-from seqjax.train.tasks.lengths import over_maximum
 from seqjax.train.tasks.supervised import Answer, SupervisedTask
 
 
@@ -86,18 +86,18 @@ def _read(task: SupervisedTask, prediction: Prediction) -> tuple[Prediction, Rec
     data = task.config.data
     try:
         records = task.read([prediction.text])
-        longer = over_maximum(records.inputs, data)
-        if longer:
+        inputs, cut = limit(records.inputs, data.maximum_length, "truncate")
+        if cut:
             found = f"has {len(records.inputs[0]):,} tokens, over data.maximum_length={data.maximum_length}"
             if data.longer == "refuse":
                 return dataclasses.replace(prediction, problem=f"{found}, and is refused (data.longer)"), None
             prediction = dataclasses.replace(prediction, problem=f"{found}, and was truncated")
-            records = task.unlabelled([records.inputs[0][: data.maximum_length]])
+            records = task.unlabelled(list(inputs))
         task.columns(records)
     except DataError as error:
         return dataclasses.replace(prediction, problem=f"cannot be read: {error}"), None
-    vocabulary = getattr(task.inputs, "vocabulary", None)
-    unknown = [] if vocabulary is None else [token for token in records.inputs[0] if token not in vocabulary]
+    tokens = getattr(task.inputs, "tokens", None)
+    unknown = [] if tokens is None else tokens.unknown(records.inputs[0])
     return dataclasses.replace(prediction, unknown=unknown), records
 
 

@@ -24,7 +24,8 @@ def made(monkeypatch):
         details = config.pop("details", {})
         dataset = Dataset("made", records, held_out, held_out, details=details)
         monkeypatch.setattr(supervised, "load_dataset", lambda name, root=None, **options: dataset)
-        return build(config_from_dict({"model": MODEL, **config, "data": {"batch_size": 4, "shapes": 1}}))
+        data = {"batch_size": 4, "shapes": 1, **config.pop("data", {})}
+        return build(config_from_dict({"model": MODEL, **config, "data": data}))
 
     return make
 
@@ -168,7 +169,7 @@ def test_generation(made):
     found = outputs(task, records)
     bits, tokens = 0.0, 0
     for sequence, name in zip(records.inputs, records.targets, strict=True):
-        encoded = task._tokens([sequence])[0]
+        encoded = task._numbers([sequence])[0]
         scores = log_softmax(module(task)(np.array([task.classes.index(name)]), encoded[None]))[0]
         bits -= scores[np.arange(len(encoded)), encoded].sum() / np.log(2)
         tokens += len(encoded)
@@ -176,7 +177,7 @@ def test_generation(made):
     assert task.score(records, found)["bits_per_token"] == pytest.approx(bits / tokens, rel=1e-5)
     drawn = task.draw(task.learner.initial_state(), ["x", "y"], jax.random.key(0))
     assert len(drawn) == 2
-    assert all(task.vocabulary.number("<end>") not in row for row in drawn)
+    assert all(task.tokens.end not in row for row in drawn)
 
 
 def test_numbers_are_written_as_levels(made):
@@ -184,6 +185,70 @@ def test_numbers_are_written_as_levels(made):
     with pytest.raises(ConfigError, match="give to how many levels they are rounded"):
         made(records, task="generation")
     task = made(records, task="generation", levels=4)
-    assert task._tokens(records.inputs)[0].tolist() == [0, 1, 3, 4]
+    assert task._numbers(records.inputs)[0].tolist() == [0, 1, 3, 4]
     with pytest.raises(DataError, match="not from 0 to 1"):
-        task._tokens([np.array([[2.0]])])
+        task._numbers([np.array([[2.0]])])
+
+
+FRAMES = [RNG.normal(size=(length, 2)).astype(np.float32) for length in (5, 2, 3)]
+OVER_THE_MAXIMUM = {
+    "classification": (Records(["abaab", "b", "ab"], ["x", "y", "x"]), "inputs", None, [3, 1, 2]),
+    "regression": (Records(FRAMES, [np.ones(4), np.zeros(4), np.ones(4)]), "inputs", None, [3, 2, 3]),
+    "generation": (Records(["abaab", "b", "ab"], ["x", "y", "x"]), "tokens", None, [4, 2, 3]),
+    "tagging": (Records(["abaab", "b", "ab"], ["xyxxy", "y", "xy"]), "inputs", "tags", [3, 1, 2]),
+    "multi_label": (Records(FRAMES, [np.eye(5)[: len(each)] for each in FRAMES]), "inputs", "labels", [3, 2, 3]),
+    "sequence_to_sequence": (Records(["abaab", "b", "ab"], ["xyxxy", "y", "xy"]), "inputs", None, [3, 1, 2]),
+}
+
+
+@pytest.mark.parametrize("task", OVER_THE_MAXIMUM)
+class TestMaximumLength:
+    def test_longer_ones_are_refused_by_name(self, made, task):
+        records = dataclasses.replace(OVER_THE_MAXIMUM[task][0], names=["first", "second", "third"])
+        with pytest.raises(DataError, match=r"first: train input of 5 steps, over the maximum of 3; raise"):
+            made(records, task=task, data={"maximum_length": 3})
+
+    def test_held_out_ones_are_refused_before_training(self, made, task):
+        records = OVER_THE_MAXIMUM[task][0]
+        with pytest.raises(DataError, match=r"record 0: validation input of 5 steps, over the maximum of 3"):
+            made(records.take([1, 2]), held_out=records, task=task, data={"maximum_length": 3})
+
+    def test_longer_ones_are_cut_with_what_goes_with_each_step_and_counted(self, made, task):
+        records, column, along, lengths = OVER_THE_MAXIMUM[task]
+        cut = made(records, task=task, data={"maximum_length": 3, "longer": "truncate"})
+        arrays = cut.training_arrays
+        assert [len(each) for each in arrays[column]] == lengths
+        if along is not None:
+            assert [len(each) for each in arrays[along]] == lengths
+        whole = made(records, task=task)
+        np.testing.assert_array_equal(arrays[column][0][:3], whole.training_arrays[column][0][:3])
+        (line,) = [each for each in cut.description() if each.startswith("truncated to data.maximum_length=3: ")]
+        assert "1 of 3 train inputs" in line
+        assert "1 of 3 test inputs" in line
+        assert all(
+            np.isfinite(value)
+            for value in cut.measures(cut.dataset.test, outputs(cut, cut.dataset.test), "test").values()
+        )
+        assert not [each for each in whole.description() if each.startswith("truncated")]
+
+
+def test_targets_with_steps_of_their_own_are_measured_whole(made):
+    records = OVER_THE_MAXIMUM["sequence_to_sequence"][0]
+    task = made(records, task="sequence_to_sequence", data={"maximum_length": 3, "longer": "truncate"})
+    assert task.dataset.train.targets == ["xyx", "y", "xy"]
+    assert task.dataset.test.targets == ["xyxxy", "y", "xy"]
+    assert "1 of 3 train targets" in "".join(task.description())
+    assert "test targets" not in "".join(task.description())
+
+
+def test_an_autoencoder_is_measured_on_what_it_reads(made):
+    records = OVER_THE_MAXIMUM["sequence_to_sequence"][0]
+    model = {**MODEL, "attention": None}
+    task = made(
+        records,
+        task="sequence_to_sequence",
+        autoencode=True,
+        model=model,
+        data={"maximum_length": 3, "longer": "truncate"},
+    )
+    assert task.dataset.test.targets == task.dataset.test.inputs == ["aba", "b", "ab"]

@@ -65,7 +65,7 @@ def log_softmax(logits):
 
 
 def encoded(task, *sentences):
-    numbers = [[task.vocabulary.number(token) for token in sentence] + [1] for sentence in sentences]
+    numbers = [[task.targets.vocabulary.number(token) for token in sentence] + [1] for sentence in sentences]
     length = max(map(len, numbers))
     return {
         "tokens": np.array([each + [1] * (length - len(each)) for each in numbers]),
@@ -79,7 +79,7 @@ class TestObjective:
         model, columns = task.learner.model(state), task.columns(WORDS)
         for index, output in enumerate(greedy):
             target = columns["targets"][index]
-            assert target[-1] == task.vocabulary.number("<end>") == 1
+            assert target[-1] == task.targets.vocabulary.number("<end>") == 1
             scores = log_probabilities(model, columns["inputs"][index], target)
             nats = -scores[np.arange(target.size), target]
             assert output["loss"] == pytest.approx(nats.sum(), rel=1e-5)
@@ -169,6 +169,15 @@ class TestDecoders:
             divisor = found.lengths if options["length_penalty"] == "average" else ((5 + found.lengths) / 6) ** 0.6
             np.testing.assert_allclose(found.scores * divisor, found.log_probabilities, rtol=1e-5)
 
+    def test_results_are_long_enough_and_say_nothing_twice(self, task, state):
+        model, batch = task.learner.model(state), task.batches[0]
+        options = {"minimum_length": 5, "no_repeat_ngram": 1}
+        decode = decoder_of(DecodeConfig(method="beam", beam_size=3, **options), longest=4, end_token=1)
+        found = decode(model, batch["inputs"], batch["inputs_lengths"])
+        for tokens, length in zip(found.tokens[:, 0], found.lengths[:, 0], strict=True):
+            said = tokens[:length].tolist()
+            assert len(said) == len(set(said)) >= 5
+
 
 class TestScores:
     def test_the_nearest_of_several_references(self, task):
@@ -189,7 +198,7 @@ class TestScores:
 
     def test_what_has_no_end_is_said_whole(self, task):
         unfinished = {"tokens": np.array([[3, 4]]), "lengths": np.array([2]), "scores": np.array([-1.0])}
-        assert task.answers(WORDS, [unfinished])[0][0].text == " ".join(task.vocabulary.decode([3, 4]))
+        assert task.answers(WORDS, [unfinished])[0][0].text == " ".join(task.targets.vocabulary.decode([3, 4]))
 
     def test_bleu(self):
         sacrebleu = pytest.importorskip("sacrebleu")
@@ -223,7 +232,7 @@ class TestData:
         task = made(autoencode=True, model={**MODEL, "attention": None})
         columns = task.columns(task.dataset.train)
         for inputs, targets in zip(columns["inputs"], columns["targets"], strict=True):
-            assert task.inputs.vocabulary.decode(inputs) == task.vocabulary.decode(targets[:-1])
+            assert task.inputs.tokens.vocabulary.decode(inputs) == task.targets.vocabulary.decode(targets[:-1])
         assert task.dataset.test.references is None
 
     def test_characters(self):
@@ -242,11 +251,50 @@ class TestData:
         assert set(task.baselines) == {"most frequent target"}
 
     def test_what_is_too_long(self):
-        with pytest.raises(DataError, match=r"record 2: target of 4 steps, over the maximum of 3"):
-            made(data={"maximum_length": 3}).batches  # noqa: B018
+        with pytest.raises(DataError, match=r"record 2: train target of 4 steps, over the maximum of 3"):
+            made(data={"maximum_length": 3})
         task = made(data={"maximum_length": 3, "longer": "truncate"})
-        assert [len(target) for target in task.columns(WORDS)["targets"]] == [3, 2, 4, 2]
-        assert any(line.endswith("1 to train on are truncated") for line in task.description())
+        assert [len(target) for target in task.training_arrays["targets"]] == [3, 2, 4, 2]
+        assert any(line.endswith("=3: 1 of 4 train targets") for line in task.description())
+
+
+@pytest.mark.parametrize("vocabulary", ["bytes", "byte_pairs"])
+class TestPieces:
+    def make(self, vocabulary, **data):
+        if vocabulary == "byte_pairs":
+            pytest.importorskip("tokenizers")
+        return made(data={"vocabulary": vocabulary, "vocabulary_size": 270, **data})
+
+    def test_targets_are_written_in_pieces_and_measured_in_words(self, vocabulary):
+        task = self.make(vocabulary)
+        columns = task.columns(WORDS)
+        inputs, targets = columns["inputs"][0], columns["targets"][2]
+        assert "".join(task.inputs.tokens.steps(inputs)) == "je suis"
+        assert targets[-1] == task.targets.end
+        assert task.targets.decode(targets[:-1]) == ["he", "is", "there", "now"]
+        assert task.longest == len(targets) - 1
+        found = [
+            {"tokens": target[None], "lengths": np.array([len(target)]), "scores": np.zeros(1)}
+            for target in columns["targets"]
+        ]
+        assert task.score(WORDS, found) == {"exact_match": 1.0, "token_error_rate": 0.0}
+        assert task.texts(WORDS, found)[1] == "tu\tyou"
+
+    def test_nothing_is_unknown(self, vocabulary):
+        task = self.make(vocabulary)
+        assert task.targets.decode(task.targets.encode(["naïve", "Ω"])) == ["naïve", "Ω"]
+        assert task.inputs.tokens.unknown(["naïve"]) == []
+        assert sum("; 0 tokens" in line for line in task.description()) == 2
+
+    def test_a_run_goes_on_with_its_pieces(self, vocabulary):
+        task = self.make(vocabulary)
+        again = build(task.config, task.symbols())
+        np.testing.assert_array_equal(again.columns(WORDS)["targets"][2], task.columns(WORDS)["targets"][2])
+
+    @pytest.mark.parametrize("name", ["tagging", "multi_label", "ctc"])
+    def test_steps_with_targets_of_their_own_are_refused(self, vocabulary, name):
+        with pytest.raises(ConfigError, match=f"data.vocabulary={vocabulary} - .*set it to tokens"):
+            config_from_dict({"task": name, "data": {"vocabulary": vocabulary}})
 
 
 class TestCodes:
@@ -285,6 +333,9 @@ class TestCodes:
         ({"model": {"tied_embeddings": True}}, "needs model.embedding_size equal to model.hidden_size, got 64 and 256"),
         ({"decode": {"n_best": 2}}, "a greedy decoder gives at most 1"),
         ({"decode": {"coverage_penalty": 0.1}}, "set decode.method to beam"),
+        ({"decode": {"minimum_length": 2}}, "decode.minimum_length - is an option of the beam search"),
+        ({"decode": {"no_repeat_ngram": 2}}, "decode.no_repeat_ngram - is an option of the beam search"),
+        ({"decode": {"method": "beam", "minimum_length": 3, "maximum_length": 2}}, "is over decode.maximum_length=2"),
         ({"model": {"attention": None}, "coverage_loss": 1.0}, "are about attention"),
         ({"metric": "blue"}, "metric"),
     ],

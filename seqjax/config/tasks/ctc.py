@@ -79,3 +79,4 @@ class CTCExperiment(ExperimentConfig):
         super().__post_init__()
         if self.data.longer == "truncate":
             raise ConfigError("data.longer=truncate would cut off frames and keep their labels; set it to refuse")
+        self.data.check_tokens("labels are recognised one by one")

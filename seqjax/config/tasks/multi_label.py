@@ -34,3 +34,7 @@ class MultiLabelExperiment(ExperimentConfig):
     task: Literal["multi_label"] = "multi_label"
     data: SequencesConfig = dataclasses.field(default_factory=lambda: SequencesConfig(source="jsb"))
     model: MultiLabelModelConfig = dataclasses.field(default_factory=MultiLabelModelConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.data.check_tokens("every step has labels of its own, and pieces of a token have none")

@@ -69,7 +69,9 @@ class DecodeConfig:
             ``((5 + length) / 6) ** alpha`` (``gnmt``, Wu et al. 2016).
         length_penalty_alpha: the ``alpha`` of ``gnmt``.
         coverage_penalty: weight of what attention has left unread (Wu et al. 2016); 0 for none.
+        minimum_length: tokens of a result at least.
         maximum_length: tokens of a result at most; twice the longest target of the training part if not given.
+        no_repeat_ngram: so many tokens in a row stand in a result once at most; any number of times if not given.
     """
 
     method: Literal["greedy", "beam"] = "greedy"
@@ -78,7 +80,9 @@ class DecodeConfig:
     length_penalty: Literal["none", "average", "gnmt"] = "none"
     length_penalty_alpha: Annotated[float, Field(ge=0)] = 0.6
     coverage_penalty: Annotated[float, Field(ge=0)] = 0.0
+    minimum_length: Annotated[int, Field(ge=0)] = 0
     maximum_length: Annotated[int, Field(gt=0)] | None = None
+    no_repeat_ngram: Annotated[int, Field(gt=0)] | None = None
 
     def __post_init__(self) -> None:
         most = self.beam_size if self.method == "beam" else 1
@@ -87,8 +91,14 @@ class DecodeConfig:
                 f"decode.n_best={self.n_best}, but a {self.method} decoder gives at most {most}; set decode.method to "
                 f"beam and decode.beam_size to at least {self.n_best}"
             )
-        if self.coverage_penalty and self.method == "greedy":
-            raise ConfigError("decode.coverage_penalty - chooses among hypotheses; set decode.method to beam")
+        for name in ("coverage_penalty", "minimum_length", "no_repeat_ngram"):
+            if getattr(self, name) and self.method == "greedy":
+                raise ConfigError(f"decode.{name} - is an option of the beam search; set decode.method to beam")
+        if self.maximum_length is not None and self.minimum_length > self.maximum_length:
+            raise ConfigError(
+                f"decode.minimum_length={self.minimum_length} - is over decode.maximum_length={self.maximum_length}; "
+                "lower it"
+            )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

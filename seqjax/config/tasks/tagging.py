@@ -63,3 +63,7 @@ class TaggingExperiment(ExperimentConfig):
     ignored_tag: str | None = None
     label_weight: Annotated[float, Field(ge=0)] = 1.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.data.check_tokens("every token has a tag of its own, and its pieces have none")

@@ -20,7 +20,6 @@ from seqjax.nn.functions import to_time_major
 from seqjax.train.experiment import build_learner, cell_maker
 from seqjax.train.learner import Learner, Objective
 from seqjax.train.tasks.inputs import Inputs
-from seqjax.train.tasks.lengths import limited
 from seqjax.train.tasks.supervised import Answer, Outputs, SupervisedTask
 
 BLANK = "<blank>"
@@ -74,7 +73,7 @@ class CTCTask(SupervisedTask):
             ConfigError: the inputs are no features.
         """
         self.inputs = Inputs.learn(records.inputs, self.config.data, standardize=self.config.standardize)
-        if self.inputs.vocabulary is not None:
+        if self.inputs.tokens is not None:
             raise ConfigError(
                 f"data.source - the task ctc reads features, and {self.config.data.source} has tokens; choose a source "
                 "of features, such as tone-strings, or the task sequence_to_sequence"
@@ -114,12 +113,12 @@ class CTCTask(SupervisedTask):
         """Features and numbers of labels, -1 for those that the training part does not have.
 
         Raises:
-            DataError: a sequence over the maximum, or features of another number.
+            DataError: features of another number.
         """
         known = self.labels
         numbers = ([known.number(label) if label in known else -1 for label in target] for target in records.targets)
         return {
-            "inputs": self.inputs.encode(limited(records.inputs, self.config.data, records, "input")),
+            "inputs": self.inputs.encode(records.inputs),
             "labels": [np.array(each, np.int32) for each in numbers],
         }
 

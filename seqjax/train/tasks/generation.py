@@ -12,7 +12,7 @@ from flax import nnx
 
 from seqjax.data import Records, TokenVocabulary
 from seqjax.data.baselines import unigram_bits
-from seqjax.data.token_vocabulary import END, UNKNOWN
+from seqjax.data.token_vocabulary import END
 from seqjax.decoding import sample
 from seqjax.errors import ConfigError, DataError
 from seqjax.losses import bits_per_symbol, cross_entropy
@@ -22,6 +22,7 @@ from seqjax.train.experiment import cell_maker
 from seqjax.train.files import write_atomically
 from seqjax.train.learner import Objective, TrainState
 from seqjax.train.tasks.supervised import Answer, Outputs, SupervisedTask, mapped
+from seqjax.train.tasks.tokens import Tokens
 
 
 class TokensOfClass(Objective):
@@ -56,35 +57,27 @@ class GenerationTask(SupervisedTask):
         numbers = isinstance(records.inputs[0], np.ndarray)
         if numbers and self.config.levels is None:
             raise ConfigError("levels - the sequences are numbers; give to how many levels they are rounded (got null)")
-        self.words = not numbers and not isinstance(records.inputs[0], str)
         if numbers:
-            self.vocabulary = TokenVocabulary((*map(str, range(self.config.levels)), END))
+            self.tokens = Tokens(TokenVocabulary((*map(str, range(self.config.levels)), END)), words=True)
         else:
-            self.vocabulary = TokenVocabulary.learn(
-                records.inputs, special=(UNKNOWN, END), minimum_count=self.config.data.minimum_count
-            )
+            self.tokens = Tokens.learn(records.inputs, self.config.data, ends=True)
         self.classes = sorted(set(records.targets))
-        self.longest = max(len(sequence) for sequence in records.inputs)
+        self.longest = max(len(numbers) for numbers in self._numbers(records.inputs)) - 1
 
     def read_symbols(self, symbols: Mapping[str, Any]) -> None:
         """As stored."""
-        self.vocabulary = TokenVocabulary.from_json(symbols["vocabulary"])
-        self.words, self.classes, self.longest = symbols["words"], list(symbols["classes"]), symbols["longest"]
+        self.tokens = Tokens.from_json(symbols["tokens"])
+        self.classes, self.longest = list(symbols["classes"]), symbols["longest"]
 
     def symbols(self) -> dict[str, Any]:
         """Tokens, classes, and the length of the longest sequence."""
-        return {
-            "vocabulary": self.vocabulary.to_json(),
-            "words": self.words,
-            "classes": self.classes,
-            "longest": self.longest,
-        }
+        return {"tokens": self.tokens.to_json(), "classes": self.classes, "longest": self.longest}
 
     @property
     def baselines(self) -> Mapping[str, float]:
         """Each token as probable as it is often in the training part, whatever the class."""
         train, heldout = (
-            "".join(chr(number) for tokens in self._tokens(part.inputs) for number in tokens)
+            "".join(chr(number) for tokens in self._numbers(part.inputs) for number in tokens)
             for part in (self.dataset.train, self.dataset.validation)
         )
         return {"unigram": unigram_bits(train, heldout)}
@@ -96,30 +89,31 @@ class GenerationTask(SupervisedTask):
             DataError: a class that the training part does not have.
         """
         classes = TokenVocabulary(tuple(self.classes)).encode(list(records.targets))
-        return {"tokens": self._tokens(records.inputs), "classes": classes}
+        return {"tokens": self._numbers(records.inputs), "classes": classes}
 
-    def _tokens(self, sequences: Sequence[Any] | np.ndarray) -> list[np.ndarray]:
-        end = self.vocabulary.number(END)
+    def _numbers(self, sequences: Sequence[Any] | np.ndarray) -> list[np.ndarray]:
+        """Those of the tokens of each sequence, and the end."""
+        end = np.int32(self.tokens.end)
         if self.config.levels is None:
-            return [np.append(self.vocabulary.encode(sequence), end).astype(np.int32) for sequence in sequences]
+            return [np.append(self.tokens.encode(sequence), end) for sequence in sequences]
         top = self.config.levels - 1
         rounded = [np.rint(np.ravel(sequence) * top).astype(np.int32) for sequence in sequences]
         for number, levels in enumerate(rounded):
             if levels.size and not 0 <= levels.min() <= levels.max() <= top:
                 raise DataError(f"sequence {number} has numbers that are not from 0 to 1, so that they have no levels")
-        return [np.append(levels, end).astype(np.int32) for levels in rounded]
+        return [np.append(levels, end) for levels in rounded]
 
     def make_model(self, rngs: nnx.Rngs) -> nnx.Module:
         """A decoder that starts at the class."""
         model = self.config.model
         return ConditionalGenerator(
-            self.vocabulary.size,
+            self.tokens.size,
             cell_maker(model),
             classes=len(self.classes),
             class_embedding_size=model.class_embedding_size,
             starts=model.starts,
             every_step=model.every_step,
-            start_token=self.vocabulary.number(END),
+            start_token=self.tokens.end,
             embedding_size=model.embedding_size,
             rngs=rngs,
             **self.stack_options(model),
@@ -138,8 +132,8 @@ class GenerationTask(SupervisedTask):
         """How probable each sequence is, in bits a token."""
         bits = [bits_per_symbol(float(output["loss"]) / max(int(output["weight"]), 1)) for output in outputs]
         names = [
-            self._text(tokens[:-1]) if self.config.levels is None else records.name(index)
-            for index, tokens in enumerate(self._tokens(records.inputs))
+            self.tokens.text(sequence) if self.config.levels is None else records.name(index)
+            for index, sequence in enumerate(records.inputs)
         ]
         return mapped(names, [f"{target} {each:.3f}" for target, each in zip(records.targets, bits, strict=True)])
 
@@ -151,17 +145,16 @@ class GenerationTask(SupervisedTask):
         """
         wanted, decode = TokenVocabulary(tuple(self.classes)).encode(list(classes)), self.config.decode
         model = self.learner.model(state)
-        end = self.vocabulary.number(END)
         drawn = sample(
             *model.decoder_step(jnp.asarray(wanted)),
             decode.maximum_length or self.longest + 1,
             key,
             decode.temperature,
             top_p=decode.top_p,
-            end_token=end,
+            end_token=self.tokens.end,
         )
         rows = np.asarray(drawn.tokens).T
-        return [row[: np.argmax(row == end)] if (row == end).any() else row for row in rows]
+        return [row[: np.argmax(row == self.tokens.end)] if (row == self.tokens.end).any() else row for row in rows]
 
     def read(self, lines: Sequence[str]) -> Records:
         """Lines with a class each."""
@@ -191,5 +184,4 @@ class GenerationTask(SupervisedTask):
         return left, "\n".join([f"test bits per token: {bits:.4f}", "", "--- samples ---", *shown, "---"])
 
     def _text(self, tokens: np.ndarray) -> str:
-        symbols = self.vocabulary.decode(tokens)
-        return (" " if self.words or self.config.levels is not None else "").join(symbols)
+        return self.tokens.text(self.tokens.decode(tokens))

@@ -1,4 +1,4 @@
-"""What a model of sequences reads: tokens by a vocabulary, or features."""
+"""What a model of sequences reads: tokens, or features."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -6,26 +6,25 @@ from typing import Any
 
 import numpy as np
 
-from seqjax.data import SequencesConfig, TokenVocabulary
+from seqjax.data import SequencesConfig
 from seqjax.data.features import FeatureScale
 from seqjax.errors import DataError
+from seqjax.train.tasks.tokens import Tokens
 
 
 @dataclasses.dataclass(frozen=True)
 class Inputs:
-    """How inputs become arrays; either a vocabulary or a size is set.
+    """How inputs become arrays; either tokens or a size is set.
 
     Attributes:
-        vocabulary: of tokens.
+        tokens: how tokens become numbers.
         size: number of features.
         scale: what features are brought to; they stay as they are if not given.
-        words: a token is a word, and a line of text has its tokens between spaces; else it is a character.
     """
 
-    vocabulary: TokenVocabulary | None = None
+    tokens: Tokens | None = None
     size: int | None = None
     scale: FeatureScale | None = None
-    words: bool = False
 
     @classmethod
     def learn(
@@ -35,26 +34,25 @@ class Inputs:
         first = inputs[0]
         if isinstance(first, np.ndarray) and np.issubdtype(first.dtype, np.inexact):
             return cls(size=int(first.shape[-1]), scale=FeatureScale.of(list(inputs)) if standardize else None)
-        vocabulary = TokenVocabulary.learn(inputs, minimum_count=config.minimum_count)
-        return cls(vocabulary=vocabulary, words=not isinstance(first, str))
+        return cls(tokens=Tokens.learn(inputs, config))
 
     @property
     def model_options(self) -> dict[str, int]:
         """What the model is told."""
-        if self.vocabulary is not None:
-            return {"vocabulary_size": self.vocabulary.size}
+        if self.tokens is not None:
+            return {"vocabulary_size": self.tokens.size}
         assert self.size is not None
         return {"input_size": self.size}
 
     @property
     def unit(self) -> str:
         """What is counted."""
-        return "frame" if self.vocabulary is None else "token"
+        return "frame" if self.tokens is None else "token"
 
     def encode(self, inputs: Sequence[Any] | np.ndarray) -> list[np.ndarray]:
         """An array a record: ``[time]`` of whole numbers, or ``[time, size]``."""
-        if self.vocabulary is not None:
-            return [self.vocabulary.encode(sequence) for sequence in inputs]
+        if self.tokens is not None:
+            return [self.tokens.encode(sequence) for sequence in inputs]
         arrays = [np.asarray(sequence, np.float32) for sequence in inputs]
         for number, array in enumerate(arrays):
             if array.ndim != 2 or array.shape[1] != self.size:
@@ -63,27 +61,20 @@ class Inputs:
 
     def text(self, sequence: Any) -> str:
         """An input in a line."""
-        if self.vocabulary is None:
-            return f"[{len(sequence)} frames]"
-        return " ".join(sequence) if self.words else "".join(sequence)
-
-    def parse(self, line: str) -> Any:
-        """The inverse of :meth:`text` for tokens."""
-        return line.split() if self.words else line
+        return f"[{len(sequence)} frames]" if self.tokens is None else self.tokens.text(sequence)
 
     def to_json(self) -> dict[str, Any]:
         """JSON values."""
-        vocabulary = None if self.vocabulary is None else self.vocabulary.to_json()
+        tokens = None if self.tokens is None else self.tokens.to_json()
         scale = self.scale and {"mean": self.scale.mean.tolist(), "deviation": self.scale.deviation.tolist()}
-        return {"vocabulary": vocabulary, "size": self.size, "scale": scale, "words": self.words}
+        return {"tokens": tokens, "size": self.size, "scale": scale}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Inputs":
         """The inverse of :meth:`to_json`."""
-        vocabulary, scale = values["vocabulary"], values["scale"]
+        tokens, scale = values["tokens"], values["scale"]
         return cls(
-            vocabulary=None if vocabulary is None else TokenVocabulary.from_json(vocabulary),
+            tokens=None if tokens is None else Tokens.from_json(tokens),
             size=values["size"],
             scale=None if scale is None else FeatureScale(np.array(scale["mean"]), np.array(scale["deviation"])),
-            words=values["words"],
         )

@@ -46,6 +46,7 @@ class MultiLabelTask(SupervisedTask):
     """Sequences, and for each step an array of zeros and ones."""
 
     higher_is_better = False
+    target_steps = "inputs"
     metric = "validation_nats_per_step"
 
     def learn_symbols(self, records: Records) -> None:

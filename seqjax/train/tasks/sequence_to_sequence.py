@@ -13,8 +13,7 @@ from flax import nnx
 
 from seqjax.analysis import plots
 from seqjax.config.tasks.sequence_to_sequence import DecodeConfig, SequenceToSequenceExperiment
-from seqjax.data import Dataset, Records, TokenVocabulary
-from seqjax.data.token_vocabulary import END, UNKNOWN
+from seqjax.data import Dataset, Records
 from seqjax.errors import DataError
 from seqjax.metrics import bleu, count_edits, exact_match
 from seqjax.nn import EncoderDecoder
@@ -22,9 +21,9 @@ from seqjax.train.experiment import build_learner, cell_maker
 from seqjax.train.learner import Learner, Objective, TrainState
 from seqjax.train.tasks.codes import codes_of, draw_codes
 from seqjax.train.tasks.inputs import Inputs
-from seqjax.train.tasks.lengths import limited, over_maximum
 from seqjax.train.tasks.supervised import Answer, Outputs, SupervisedTask
 from seqjax.train.tasks.target_sequences import TargetSequence, decoder_of
+from seqjax.train.tasks.tokens import Tokens
 
 # Attention is drawn for the longest of so many test records.
 _LOOKED_AT = 8
@@ -34,13 +33,13 @@ class SequenceToSequenceTask(SupervisedTask):
     """Sequences of tokens or features, and the sequences of tokens that they become."""
 
     def __init__(self, config: SequenceToSequenceExperiment, symbols: Mapping[str, Any] | None = None) -> None:
+        self.target_steps = "inputs" if config.autoencode else "own"
         super().__init__(config, symbols)
         self.higher_is_better = config.metric != "error_rate"
 
-    @functools.cached_property
-    def dataset(self) -> Dataset:
+    def load(self) -> Dataset:
         """All three parts; of an autoencoder, with the inputs as targets."""
-        dataset = super().dataset
+        dataset = super().load()
         if not self.config.autoencode:
             return dataset
         parts = {
@@ -63,24 +62,17 @@ class SequenceToSequenceTask(SupervisedTask):
                 "tokens; choose another source, or the task regression or multi_label"
             )
         self.inputs = Inputs.learn(list(records.inputs), data)
-        vocabulary = TokenVocabulary.learn(records.targets, special=(UNKNOWN, END), minimum_count=data.minimum_count)
-        self.targets = Inputs(vocabulary=vocabulary, words=not isinstance(records.targets[0], str))
-        self.longest = max(len(target) for target in records.targets)
+        self.targets = Tokens.learn(records.targets, data, ends=True)
+        self.longest = max(len(self.targets.encode(target)) for target in records.targets)
 
     def read_symbols(self, symbols: Mapping[str, Any]) -> None:
         """As stored."""
-        self.inputs, self.targets = Inputs.from_json(symbols["inputs"]), Inputs.from_json(symbols["targets"])
+        self.inputs, self.targets = Inputs.from_json(symbols["inputs"]), Tokens.from_json(symbols["targets"])
         self.longest = symbols["longest"]
 
     def symbols(self) -> dict[str, Any]:
         """Both vocabularies, and the length of the longest target."""
         return {"inputs": self.inputs.to_json(), "targets": self.targets.to_json(), "longest": self.longest}
-
-    @property
-    def vocabulary(self) -> TokenVocabulary:
-        """Of the targets."""
-        assert self.targets.vocabulary is not None
-        return self.targets.vocabulary
 
     @property
     def unit(self) -> str:
@@ -98,21 +90,17 @@ class SequenceToSequenceTask(SupervisedTask):
         validation = self.dataset.validation
         most, _ = collections.Counter(map(tuple, self.dataset.train.targets)).most_common(1)[0]
         said = {"most frequent target": [most] * len(validation)}
-        if self.inputs.vocabulary is not None and not self.config.autoencode:
+        if self.inputs.tokens is not None and not self.config.autoencode:
             said["the input itself"] = [tuple(tokens) for tokens in validation.inputs]
         return {name: self._measures(validation, each)[self._measure] for name, each in said.items()}
 
     def columns(self, records: Records) -> dict[str, Any]:
-        """Inputs, and targets with the end token.
-
-        Raises:
-            DataError: sequences over the maximum that are refused.
-        """
-        data, end = self.config.data, np.array([self.vocabulary.number(END)], np.int32)
-        targets = limited(records.targets, data, records, "target")
+        """Inputs, and targets with the end token."""
         return {
-            "inputs": self.inputs.encode(limited(records.inputs, data, records, "input")),
-            "targets": [np.concatenate([self.vocabulary.encode(target), end]) for target in targets],
+            "inputs": self.inputs.encode(records.inputs),
+            "targets": [
+                np.append(self.targets.encode(target), np.int32(self.targets.end)) for target in records.targets
+            ],
         }
 
     def make_model(self, rngs: nnx.Rngs) -> nnx.Module:
@@ -122,7 +110,7 @@ class SequenceToSequenceTask(SupervisedTask):
         if "vocabulary_size" in options:
             options = {"input_vocabulary_size": options["vocabulary_size"]}
         return EncoderDecoder.from_cell(
-            self.vocabulary.size,
+            self.targets.size,
             cell_maker(model),
             **options,
             embedding_size=model.embedding_size,
@@ -132,7 +120,7 @@ class SequenceToSequenceTask(SupervisedTask):
             input_feeding=model.input_feeding,
             summary=model.summary,
             tied_embeddings=model.tied_embeddings,
-            start_token=self.vocabulary.number(END),
+            start_token=self.targets.end,
             rngs=rngs,
             **self.stack_options(model),
         )
@@ -180,18 +168,15 @@ class SequenceToSequenceTask(SupervisedTask):
         return codes_of(self.learner.model(state), self.columns(records), self.config.data.batch_size)
 
     def description(self) -> list[str]:
-        """Data, what was truncated or is unknown, batches and baselines."""
+        """Data, what is unknown, batches and baselines."""
         lines = super().description()
-        for name, end in (("inputs", self.inputs), ("targets", self.targets)):
-            if end.vocabulary is None:
+        for name, tokens in (("inputs", self.inputs.tokens), ("targets", self.targets)):
+            if tokens is None:
                 continue
-            train, heldout = getattr(self.dataset.train, name), getattr(self.dataset.validation, name)
-            unknown = sum(end.vocabulary.unknown_count(tokens) for tokens in heldout)
-            line = (
-                f"{name}: vocabulary of {end.vocabulary.size:,}; {unknown:,} tokens of the validation part are unknown"
+            unknown = sum(len(tokens.unknown(sequence)) for sequence in getattr(self.dataset.validation, name))
+            lines.append(
+                f"{name}: vocabulary of {tokens.size:,}; {unknown:,} tokens of the validation part are unknown"
             )
-            longer = len(over_maximum(train, self.config.data))
-            lines.append(f"{line}; {longer:,} to train on are truncated" if longer else line)
         return lines
 
     def finish(self, state: TrainState, run_directory: Path) -> tuple[dict[str, Any], str]:
@@ -211,10 +196,11 @@ class SequenceToSequenceTask(SupervisedTask):
     def _draw_attention(self, state: TrainState, record: Records, directory: Path) -> Path:
         """Of what is said of a single record, as ``attention.png`` and ``.svg``."""
         output, inputs = self.outputs(state, record, final=True)[0], self.columns(record)["inputs"][0]
+        tokens = self.inputs.tokens
         said = output["tokens"][0, : output["lengths"][0]]
         _, weights = self.learner.model(state)(inputs[None], said[None], return_weights=True)
-        read = None if self.inputs.vocabulary is None else list(record.inputs[0])[: len(inputs)]
-        figure = plots.attention_map(weights[0], read, self.vocabulary.decode(said))
+        read = None if tokens is None else tokens.steps(inputs)
+        figure = plots.attention_map(weights[0], read, self.targets.steps(said))
         return plots.save(figure, directory / "attention")[0]
 
     @property
@@ -225,7 +211,7 @@ class SequenceToSequenceTask(SupervisedTask):
     def _objective(self, decode: DecodeConfig) -> Objective:
         config = self.config
         return TargetSequence(
-            decoder_of(decode, longest=self.longest, end_token=self.vocabulary.number(END)),
+            decoder_of(decode, longest=self.longest, end_token=self.targets.end),
             seed=config.seed,
             label_smoothing=config.label_smoothing,
             coverage_loss=config.coverage_loss,
@@ -234,10 +220,9 @@ class SequenceToSequenceTask(SupervisedTask):
 
     def _said(self, outputs: Outputs) -> list[list[list[str]]]:
         """The results for each record, the best first."""
-        end = self.vocabulary.number(END)
         return [
             [
-                self.vocabulary.decode(tokens[: length - (length > 0 and tokens[length - 1] == end)])
+                self.targets.decode(tokens[: length - (length > 0 and tokens[length - 1] == self.targets.end)])
                 for tokens, length in zip(output["tokens"], output["lengths"], strict=True)
             ]
             for output in outputs

@@ -7,7 +7,7 @@ import zlib
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import numpy as np
@@ -15,7 +15,8 @@ from flax import nnx
 
 from seqjax.config import LayersConfig
 from seqjax.data import Dataset, Records, SequenceBatches
-from seqjax.data.records import PARTS
+from seqjax.data.lengths import limit
+from seqjax.data.records import PARTS, Part
 from seqjax.data.sources import load_dataset, read_input
 from seqjax.errors import ConfigError
 from seqjax.train.experiment import AtBatch, Batch, Experiment, build_learner
@@ -50,8 +51,12 @@ class SupervisedTask(Experiment):
     inputs: Any = None
     """How inputs become arrays, an :class:`~seqjax.train.tasks.inputs.Inputs`, of tasks that read some."""
 
+    target_steps: Literal["inputs", "own"] | None = None
+    """Whose steps the targets have: one for each of the inputs, their own, or none, as a class has."""
+
     def __init__(self, config: Any, symbols: Mapping[str, Any] | None = None) -> None:
         self.config = config
+        self.truncated: list[str] = []
         if symbols is None:
             self.learn_symbols(self.dataset.train)
         else:
@@ -60,14 +65,40 @@ class SupervisedTask(Experiment):
 
     @functools.cached_property
     def dataset(self) -> Dataset:
-        """All three parts."""
+        """All three parts, limited as the configuration says.
+
+        Raises:
+            DataError: sequences over the maximum that are refused.
+        """
+        dataset = self.load()
+        return dataclasses.replace(dataset, **{name: self._limited(dataset.part(name), name) for name in PARTS})
+
+    def load(self) -> Dataset:
+        """All three parts as the source has them."""
         data = self.config.data
-        dataset = load_dataset(data.source, root=data.root, **data.options)
-        if data.limit is None:
-            return dataset
-        parts = {name: dataset.part(name) for name in PARTS}
-        first = {name: part.take(np.arange(min(len(part), data.limit))) for name, part in parts.items()}
-        return dataclasses.replace(dataset, **first)
+        return load_dataset(data.source, root=data.root, **data.options)
+
+    def _limited(self, records: Records, part: Part) -> Records:
+        """The first records of a part, none of them over the maximum length.
+
+        A target that goes with every step is cut with the input. One that has steps of its own is cut in the training
+        part only: what is measured is measured against the whole.
+        """
+        data = self.config.data
+        if data.limit is not None:
+            records = records.take(np.arange(min(len(records), data.limit)))
+        limited = functools.partial(limit, maximum=data.maximum_length, names=records.names)
+        inputs, cut = limited(records.inputs, longer=data.longer, what=f"{part} input")
+        changes = {"inputs": inputs}
+        if cut:
+            self.truncated.append(f"{cut:,} of {len(records):,} {part} inputs")
+            if self.target_steps == "inputs":
+                changes["targets"] = [target[: data.maximum_length] for target in records.targets]
+        if self.target_steps == "own" and (part == "train" or data.longer == "refuse"):
+            changes["targets"], cut = limited(records.targets, longer=data.longer, what=f"{part} target")
+            if cut:
+                self.truncated.append(f"{cut:,} of {len(records):,} {part} targets")
+        return dataclasses.replace(records, **changes)
 
     @functools.cached_property
     def training_arrays(self) -> dict[str, Any]:
@@ -129,9 +160,9 @@ class SupervisedTask(Experiment):
             DataError: a line that cannot be read.
         """
         data = self.config.data
-        if self.inputs.vocabulary is None:
+        if self.inputs.tokens is None:
             return self.unlabelled([read_input(line.strip(), data.source, data.options) for line in lines])
-        return self.unlabelled([self.inputs.parse(line) for line in lines])
+        return self.unlabelled([self.inputs.tokens.parse(line) for line in lines])
 
     def unlabelled(self, inputs: Sequence[Any]) -> Records:
         """Inputs as records whose targets are not known: with any targets that :meth:`columns` takes."""
@@ -216,6 +247,10 @@ class SupervisedTask(Experiment):
             f"validate, {len(dataset.test):,} to test",
             *str(self.batches.report()).splitlines(),
         ]
+        if self.truncated:
+            lines.append(
+                f"truncated to data.maximum_length={self.config.data.maximum_length}: {', '.join(self.truncated)}"
+            )
         if self.baselines:
             values = ", ".join(f"{name} {value:.4f}" for name, value in self.baselines.items())
             lines.append(f"{self.metric.replace('_', ' ')} without learning: {values}")

@@ -63,6 +63,7 @@ class TaggingTask(SupervisedTask):
     """Sequences of tokens and of tags, perhaps with a class of the whole."""
 
     higher_is_better = True
+    target_steps = "inputs"
     labels: TokenVocabulary | None = None
     characters: TokenVocabulary | None = None
 
@@ -100,7 +101,7 @@ class TaggingTask(SupervisedTask):
     @property
     def baselines(self) -> Mapping[str, float]:
         """Each token's most frequent tag of the training part, and for new tokens the most frequent tag of all."""
-        if self.inputs.vocabulary is None:
+        if self.inputs.tokens is None:
             return {}
         train, validation = self.dataset.train, self.dataset.validation
         counts: dict[str, collections.Counter] = collections.defaultdict(collections.Counter)
@@ -207,7 +208,7 @@ class TaggingTask(SupervisedTask):
         lines = []
         for tokens, tags, output in zip(records.inputs, self._said(records, outputs), outputs, strict=True):
             pairs = " ".join(
-                tag if self.inputs.vocabulary is None else f"{token}/{tag}" for token, tag in zip(tokens, tags)
+                tag if self.inputs.tokens is None else f"{token}/{tag}" for token, tag in zip(tokens, tags)
             )
             lines.append(pairs if self.labels is None else f"{self.labels.tokens[int(output['label'])]}: {pairs}")
         return mapped([self.inputs.text(sequence) for sequence in records.inputs], lines)

@@ -117,6 +117,8 @@ def decoder_of(config: DecodeConfig, *, longest: int, end_token: int) -> Decode:
             end_token=end_token,
             length_penalty=penalty,
             coverage_penalty=CoveragePenalty(coverage, config.coverage_penalty) if with_coverage else None,
+            minimum_length=config.minimum_length,
+            no_repeat_ngram=config.no_repeat_ngram,
         )
 
     return search
