@@ -17,10 +17,11 @@ from seqjax.losses import ctc_alignable, ctc_loss
 from seqjax.metrics import count_edits, exact_match
 from seqjax.nn import CTCModel
 from seqjax.nn.functions import to_time_major
-from seqjax.train.experiment import build_learner, cell_maker
-from seqjax.train.learner import Learner, Objective
+from seqjax.train.experiment import cell_maker
+from seqjax.train.learner import Objective
+from seqjax.train.tasks.decoded import DecodedTask
 from seqjax.train.tasks.inputs import Inputs
-from seqjax.train.tasks.supervised import Answer, Outputs, SupervisedTask
+from seqjax.train.tasks.supervised import Outputs
 
 BLANK = "<blank>"
 """The first token of the labels' vocabulary, number 0."""
@@ -63,7 +64,7 @@ class LabelsOfFrames(Objective):
         return jnp.where(alignable, losses, 0), jnp.where(alignable, label_lengths, 0), alignable, logits, lengths
 
 
-class CTCTask(SupervisedTask):
+class CTCTask(DecodedTask):
     """Sequences of features, and the labels of each."""
 
     def learn_symbols(self, records: Records) -> None:
@@ -140,47 +141,20 @@ class CTCTask(SupervisedTask):
 
     def objective(self) -> Objective:
         """CTC, and the labels of the most probable path."""
-        return LabelsOfFrames(CTCDecodeConfig())
+        return self.decoded_by(CTCDecodeConfig())
 
-    @functools.cached_property
-    def final_learner(self) -> Learner:
-        """With the decoder of the configuration."""
-        decode = self.config.decode
-        if decode.method == "greedy":
-            return self.learner
-        return build_learner(self.config, self.make_model, LabelsOfFrames(decode))
+    def decoded_by(self, decode: CTCDecodeConfig) -> Objective:
+        """CTC, and the labels that the decoder finds, with log-probabilities: of one path if it is greedy."""
+        return LabelsOfFrames(decode)
 
     def score(self, records: Records, outputs: Outputs) -> dict[str, float]:
         """Edits, sequences without any error, and how many cannot be aligned, which no decoder can get right."""
-        said, right = [each[0] for each in self._said(outputs)], [list(target) for target in records.targets]
+        said, right = [each[0] for each in self.said(outputs)], [list(target) for target in records.targets]
         return {
             self._error_rate: count_edits(said, right).rate,
             "exact_match": exact_match(said, right).value,
             "not_alignable": float(sum(not output["alignable"] for output in outputs)),
         }
-
-    def texts(self, records: Records, outputs: Outputs) -> list[str]:
-        """The record, what was recognised, and the target where it is another."""
-        lines = []
-        for index, (said, target) in enumerate(zip(self._said(outputs), records.targets, strict=True)):
-            right = [] if said[0] == list(target) else [self._text(target)]
-            lines.append("\t".join([records.name(index), self._text(said[0]), *right]))
-        return lines
-
-    def unlabelled(self, inputs: Sequence[Any]) -> Records:
-        """With no labels."""
-        return Records(inputs, [""] * len(inputs))
-
-    def answers(self, records: Records, outputs: Outputs) -> list[list[Answer]]:
-        """As many results as the decoder gives, with their log-probabilities: of one path if it is greedy."""
-        return [
-            [
-                Answer(self._text(labels), float(score))
-                for labels, score in zip(said, output["scores"], strict=True)
-                if np.isfinite(score)
-            ]
-            for said, output in zip(self._said(outputs), outputs, strict=True)
-        ]
 
     def check_ending(self) -> None:
         """Some sequences to train on must have steps enough for their labels."""
@@ -214,9 +188,10 @@ class CTCTask(SupervisedTask):
             row[: len(entries)] = entries
         return np.asarray(ctc_alignable(labels, lengths=np.array(steps), label_lengths=counts))
 
-    def _said(self, outputs: Outputs) -> list[list[list[str]]]:
-        """The results for each record, the best first."""
+    def said(self, outputs: Outputs) -> list[list[list[str]]]:
+        """Labels."""
         return [[self.labels.decode(tokens[tokens >= 0]) for tokens in output["tokens"]] for output in outputs]
 
-    def _text(self, labels: Sequence[str]) -> str:
-        return ("" if self.joined else " ").join(labels)
+    def said_text(self, tokens: Sequence[str]) -> str:
+        """Labels in a line."""
+        return ("" if self.joined else " ").join(tokens)

@@ -2,7 +2,6 @@
 
 import collections
 import dataclasses
-import functools
 import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,11 +16,12 @@ from seqjax.data import Dataset, Records
 from seqjax.errors import DataError
 from seqjax.metrics import bleu, count_edits, exact_match
 from seqjax.nn import EncoderDecoder
-from seqjax.train.experiment import build_learner, cell_maker
-from seqjax.train.learner import Learner, Objective, TrainState
+from seqjax.train.experiment import cell_maker
+from seqjax.train.learner import Objective, TrainState
 from seqjax.train.tasks.codes import codes_of, draw_codes
+from seqjax.train.tasks.decoded import DecodedTask
 from seqjax.train.tasks.inputs import Inputs
-from seqjax.train.tasks.supervised import Answer, Outputs, SupervisedTask
+from seqjax.train.tasks.supervised import Outputs
 from seqjax.train.tasks.target_sequences import TargetSequence, decoder_of
 from seqjax.train.tasks.tokens import Tokens
 
@@ -29,7 +29,7 @@ from seqjax.train.tasks.tokens import Tokens
 _LOOKED_AT = 8
 
 
-class SequenceToSequenceTask(SupervisedTask):
+class SequenceToSequenceTask(DecodedTask):
     """Sequences of tokens or features, and the sequences of tokens that they become."""
 
     def __init__(self, config: SequenceToSequenceExperiment, symbols: Mapping[str, Any] | None = None) -> None:
@@ -127,41 +127,22 @@ class SequenceToSequenceTask(SupervisedTask):
 
     def objective(self) -> Objective:
         """Cross-entropy, and greedy decoding."""
-        return self._objective(DecodeConfig(maximum_length=self.config.decode.maximum_length))
+        return self.decoded_by(DecodeConfig(maximum_length=self.config.decode.maximum_length))
 
-    @functools.cached_property
-    def final_learner(self) -> Learner:
-        """With the decoder of the configuration."""
-        if self.config.decode.method == "greedy":
-            return self.learner
-        return build_learner(self.config, self.make_model, self._objective(self.config.decode))
+    def decoded_by(self, decode: DecodeConfig) -> Objective:
+        """Cross-entropy, and the targets that the decoder finds."""
+        config = self.config
+        return TargetSequence(
+            decoder_of(decode, longest=self.longest, end_token=self.targets.end),
+            seed=config.seed,
+            label_smoothing=config.label_smoothing,
+            coverage_loss=config.coverage_loss,
+            scheduled_sampling=config.scheduled_sampling,
+        )
 
     def score(self, records: Records, outputs: Outputs) -> dict[str, float]:
         """Exact matches, edits, and BLEU where it counts."""
-        return self._measures(records, [said[0] for said in self._said(outputs)])
-
-    def texts(self, records: Records, outputs: Outputs) -> list[str]:
-        """Input, result, and the target where that is another."""
-        lines = []
-        for source, target, said in zip(records.inputs, records.targets, self._said(outputs), strict=True):
-            right = [] if list(target) == said[0] else [self.targets.text(target)]
-            lines.append("\t".join([self.inputs.text(source), self.targets.text(said[0]), *right]))
-        return lines
-
-    def unlabelled(self, inputs: Sequence[Any]) -> Records:
-        """With empty targets."""
-        return Records(inputs, [""] * len(inputs))
-
-    def answers(self, records: Records, outputs: Outputs) -> list[list[Answer]]:
-        """As many results as the decoder gives, with their scores."""
-        return [
-            [
-                Answer(self.targets.text(tokens), float(score))
-                for tokens, score in zip(said, output["scores"], strict=True)
-                if np.isfinite(score)
-            ]
-            for said, output in zip(self._said(outputs), outputs, strict=True)
-        ]
+        return self._measures(records, [said[0] for said in self.said(outputs)])
 
     def codes(self, state: TrainState, records: Records) -> np.ndarray:
         """What the encoder hands to the decoder for each record, ``[records, size]``: all of it without attention."""
@@ -208,18 +189,12 @@ class SequenceToSequenceTask(SupervisedTask):
         unit = self.config.target_unit
         return f"{unit}_error_rate" if self.config.metric == "error_rate" else self.config.metric
 
-    def _objective(self, decode: DecodeConfig) -> Objective:
-        config = self.config
-        return TargetSequence(
-            decoder_of(decode, longest=self.longest, end_token=self.targets.end),
-            seed=config.seed,
-            label_smoothing=config.label_smoothing,
-            coverage_loss=config.coverage_loss,
-            scheduled_sampling=config.scheduled_sampling,
-        )
+    def said_text(self, tokens: Sequence[str]) -> str:
+        """Tokens in a line."""
+        return self.targets.text(tokens)
 
-    def _said(self, outputs: Outputs) -> list[list[list[str]]]:
-        """The results for each record, the best first."""
+    def said(self, outputs: Outputs) -> list[list[list[str]]]:
+        """Tokens without the end."""
         return [
             [
                 self.targets.decode(tokens[: length - (length > 0 and tokens[length - 1] == self.targets.end)])
