@@ -79,6 +79,10 @@ class CTCModel(nnx.Module):
         self.dropout = dropout_layer(dropout, rngs)
         self.head = LinearHead(self.layers.output_size, classes, **options)
 
+    def output_lengths(self, lengths: Any) -> Any:
+        """How many outputs there are for so many frames."""
+        return sequences.divided_up(sequences.divided_up(lengths, self.stride), self.stack_frames)
+
     def __call__(self, inputs: Any, lengths: Any = None) -> tuple[jax.Array, jax.Array]:
         """Run over the frames.
 
@@ -94,10 +98,10 @@ class CTCModel(nnx.Module):
             lengths = sequences.filled(frames.shape[1:-1], frames.shape[0])
         if self.convolution is not None:
             convolved = self.convolution(functions.to_batch_major(frames))
-            lengths = sequences.divided_up(lengths, self.stride)
-            frames = functions.zero_padding(functions.to_time_major(sequences.rectified(convolved)), lengths)
+            kept = sequences.divided_up(lengths, self.stride)
+            frames = functions.zero_padding(functions.to_time_major(sequences.rectified(convolved)), kept)
         frames = sequences.frames_side_by_side(frames, self.stack_frames)
-        lengths = sequences.divided_up(lengths, self.stack_frames)
+        lengths = self.output_lengths(lengths)
         _, outputs = self.layers.time_major(frames, lengths=lengths)
         outputs = functions.to_batch_major(outputs)
         return self.head(outputs if self.dropout is None else self.dropout(outputs)), lengths

@@ -178,15 +178,13 @@ class CTCTask(DecodedTask):
     @functools.cached_property
     def _alignable(self) -> np.ndarray:
         """Which sequences to train on have steps enough."""
-        model, columns = self.config.model, self.training_arrays
-        stride = 1 if model.convolution_size is None else model.convolution_stride
-        steps = [-(-len(frames) // stride) for frames in columns["inputs"]]
-        steps = [-(-count // model.stack_frames) for count in steps]
+        model, columns = self.learner.model(self.learner.initial_state()), self.training_arrays
+        steps = model.output_lengths(np.array([len(frames) for frames in columns["inputs"]]))
         counts = np.array([len(labels) for labels in columns["labels"]])
         labels = np.zeros((counts.size, counts.max()), np.int32)
         for row, entries in zip(labels, columns["labels"], strict=True):
             row[: len(entries)] = entries
-        return np.asarray(ctc_alignable(labels, lengths=np.array(steps), label_lengths=counts))
+        return np.asarray(ctc_alignable(labels, lengths=steps, label_lengths=counts))
 
     def said(self, outputs: Outputs) -> list[list[list[str]]]:
         """Labels."""
