@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seqjax.analysis.plots import COLORS, GREY, _figure
+from seqjax.analysis.plots import COLORS, GREY, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,7 +34,7 @@ def ctc_lattice(occupation: Any, labels: Sequence[str], positions: Any = None, *
             f"the occupation has shape {shares.shape}, expected [time, {2 * len(labels) + 1}] for {len(labels)} labels"
         )
     frames, states = shares.shape
-    figure, axes = _figure(2.6 + 0.32 * frames, 1.2 + 0.34 * states)
+    figure, axes = new_figure(2.6 + 0.32 * frames, 1.2 + 0.34 * states)
     time, state = (grid.ravel() for grid in np.meshgrid(np.arange(frames), np.arange(states), indexing="ij"))
     for frame in range(frames - 1):
         for start, end in _moves(labels):
@@ -67,7 +67,7 @@ def ctc_probabilities(
         title: of the picture.
     """
     values = np.asarray(probabilities, np.float64)
-    figure, axes = _figure(8.4, 3.0)
+    figure, axes = new_figure(8.4, 3.0)
     axes.plot(values[:, blank], color=GREY, linestyle="--", linewidth=1)
     for label in np.flatnonzero(values.max(axis=0) > 0.1):
         if label != blank:
@@ -98,7 +98,7 @@ def ctc_alignment(
         title: of the picture.
     """
     values, places = np.asarray(features), np.asarray(positions)
-    figure, axes = _figure(8.4, 3.4)
+    figure, axes = new_figure(8.4, 3.4)
     axes.pcolormesh(np.arange(len(values) + 1), np.arange(values.shape[1] + 1), values.T, cmap="Greys", rasterized=True)
     top = values.shape[1]
     for position, label in enumerate(labels):

@@ -33,7 +33,7 @@ _LARGEST_MAP = 14.0
 
 def flow_matrix(flow: "GradientFlow", leaf: str, *, title: str | None = None) -> "Figure":
     """The matrix G[t, k] of one leaf as colours: where losses (rows) look back to (columns)."""
-    figure, axes = _figure(6.2, 5.0)
+    figure, axes = new_figure(6.2, 5.0)
     norms = np.asarray(flow.norms[leaf], np.float64)
     norms = norms.reshape(*norms.shape[:2], -1).mean(-1)
     with np.errstate(divide="ignore"):
@@ -56,7 +56,7 @@ def flow_by_lag(
 
     ``predicted`` holds what theory says, drawn dashed in the colour of the line of the same name.
     """
-    figure, axes = _figure(7.2, 4.4)
+    figure, axes = new_figure(7.2, 4.4)
     for (name, profile), color in zip(profiles.items(), _cycle(len(profiles)), strict=True):
         values = np.where(np.asarray(profile) > 0, profile, np.nan)
         axes.plot(np.arange(len(values)), values, color=color, linewidth=1.8, label=name)
@@ -74,7 +74,7 @@ def flow_by_lag(
 
 def spectrum(eigenvalues: Mapping[str, Any], *, title: str | None = None) -> "Figure":
     """Eigenvalues in the complex plane with the unit circle, a colour for each of ``eigenvalues``."""
-    figure, axes = _figure(5.2, 5.0)
+    figure, axes = new_figure(5.2, 5.0)
     angle = np.linspace(0, 2 * math.pi, 400)
     axes.plot(np.cos(angle), np.sin(angle), color=GREY, linewidth=1, label="modulus 1")
     for (name, values), color in zip(eigenvalues.items(), _cycle(len(eigenvalues)), strict=True):
@@ -99,7 +99,7 @@ def surface(
     title: str | None = None,
 ) -> "Figure":
     """The loss on a plane as colours, with the paths of descent on it; what leaves the picture is cut at its edge."""
-    figure, axes = _figure(7.0, 5.0)
+    figure, axes = new_figure(7.0, 5.0)
     with np.errstate(divide="ignore"):
         logs = np.log10(np.maximum(losses, np.nanmax(losses) * 1e-8))
     image = axes.pcolormesh(np.asarray(x), np.asarray(y), logs, cmap="Greys_r", shading="gouraud")
@@ -123,7 +123,7 @@ def surface(
 
 def truncation(result: "Truncation", *, title: str | None = None) -> "Figure":
     """Cosine and norm ratio of truncated gradients against the truncation length."""
-    figure, axes = _figure(7.2, 4.4)
+    figure, axes = new_figure(7.2, 4.4)
     axes.plot(result.lengths, result.cosine, "o-", color=COLORS[0], label="cosine with the full gradient")
     axes.plot(result.lengths, result.norm_ratio, "s-", color=COLORS[1], label="norm over that of the full gradient")
     axes.axhline(1, color=GREY, linewidth=1)
@@ -150,7 +150,7 @@ def distribution(
     values: Mapping[str, Any], *, label: str, logarithmic: bool = False, title: str | None = None
 ) -> "Figure":
     """How values are spread, a histogram line for each of ``values``: gates, time scales, activations."""
-    figure, axes = _figure(7.2, 4.4)
+    figure, axes = new_figure(7.2, 4.4)
     flats = {name: np.ravel(np.asarray(v, np.float64)) for name, v in values.items()}
     every = np.concatenate(list(flats.values()))
     every = every[np.isfinite(every) & ((every > 0) | (not logarithmic))]
@@ -169,7 +169,7 @@ def distribution(
 
 def phase_plane(found: "FixedPoints", states: Any = None, *, title: str | None = None) -> "Figure":
     """Fixed points on the two main axes of the states that were visited: filled ones attract."""
-    figure, axes = _figure(6.0, 5.0)
+    figure, axes = new_figure(6.0, 5.0)
     cloud = found.states if states is None else np.asarray(states).reshape(-1, found.states.shape[1])
     middle = cloud.mean(0)
     _, _, directions = np.linalg.svd(cloud - middle, full_matrices=False)
@@ -216,7 +216,7 @@ def attention_map(
         )
     values = values[: wanted[0], : wanted[1]]
     longest = max((len(token) for token in inputs or ()), default=1)
-    figure, axes = _figure(
+    figure, axes = new_figure(
         min(2.4 + 0.3 * wanted[1] * (1 if inputs is not None else 0.1), _LARGEST_MAP),
         min(1.5 + 0.28 * wanted[0] + (0.09 * longest if longest > 2 else 0), _LARGEST_MAP),
     )
@@ -234,6 +234,31 @@ def attention_map(
     axes.set_ylabel("output")
     axes.set_title(title or "Where each output looked", loc="left")
     return figure
+
+
+def new_figure(width: float, height: float) -> "tuple[Figure, Axes]":
+    """An empty picture of this size in inches, and its axes.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
+    require("matplotlib", "plots", "draws pictures")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    class Picture(Figure):
+        """A figure that notebooks show, whatever their backend is."""
+
+        def _repr_png_(self) -> bytes:
+            content = io.BytesIO()
+            self.savefig(content, format="png", dpi=90)
+            return content.getvalue()
+
+    figure = Picture(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
 
 
 def save(figure: "Figure", path: str | Path, numbers: Any = None) -> list[Path]:
@@ -275,26 +300,6 @@ def plain(value: Any) -> Any:
         return [plain(array.real[()]), plain(array.imag[()])]
     number = array.item()
     return number if not isinstance(number, float) or math.isfinite(number) else None
-
-
-def _figure(width: float, height: float) -> "tuple[Figure, Axes]":
-    require("matplotlib", "plots", "draws pictures")
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    class Picture(Figure):
-        """A figure that notebooks show, whatever their backend is."""
-
-        def _repr_png_(self) -> bytes:
-            content = io.BytesIO()
-            self.savefig(content, format="png", dpi=90)
-            return content.getvalue()
-
-    figure = Picture(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
 
 
 def _cycle(count: int) -> list[str]:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seqjax.analysis.plots import _figure
+from seqjax.analysis.plots import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,7 +37,7 @@ def draw_over_text(
         if character == "\n" or column == columns:
             row, column = row + 1, 0
     rows = places[-1][0] + 1
-    figure, axes = _figure(2.0 + 0.13 * columns, 1.0 + 0.24 * rows)
+    figure, axes = new_figure(2.0 + 0.13 * columns, 1.0 + 0.24 * rows)
     grid = np.full((rows, columns), np.nan)
     for (row, column), character, number in zip(places, text, numbers, strict=True):
         grid[row, column] = number

@@ -11,7 +11,6 @@ from seqjax.config.tasks.sequence_to_sequence import DecodeConfig, ScheduledSamp
 from seqjax.data import Dataset, Records
 from seqjax.errors import ConfigError, DataError
 from seqjax.train.tasks import build, supervised
-from seqjax.train.tasks.codes import draw_codes, principal_components
 from seqjax.train.tasks.target_sequences import TargetSequence, decoder_of, sampling_probability
 
 MODEL = {"hidden_size": 4, "embedding_size": 3, "cell": "GRU"}
@@ -309,19 +308,6 @@ class TestCodes:
             carry, source = model.source(inputs[None])
             assert source.memory is None
             np.testing.assert_allclose(jax.tree.leaves(carry)[0][0], code, rtol=1e-5)
-
-    def test_principal_components(self, rng):
-        decomposition = pytest.importorskip("sklearn.decomposition")
-        points = rng.normal(size=(30, 5)) * [5, 3, 1, 1, 1]
-        places, shares = principal_components(points)
-        fitted = decomposition.PCA(2).fit(points)
-        np.testing.assert_allclose(np.abs(places), np.abs(fitted.transform(points)), rtol=1e-7)
-        np.testing.assert_allclose(shares, fitted.explained_variance_ratio_, rtol=1e-7)
-
-    def test_a_picture(self, rng, tmp_path):
-        pytest.importorskip("matplotlib")
-        picture = draw_codes(tmp_path, rng.normal(size=(3, 4)).astype(np.float32), ["a", "bb", "ccc"])
-        assert picture.read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(

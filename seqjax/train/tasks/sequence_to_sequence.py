@@ -11,6 +11,7 @@ import numpy as np
 from flax import nnx
 
 from seqjax.analysis import plots
+from seqjax.analysis.code_plots import codes_map
 from seqjax.config.tasks.sequence_to_sequence import DecodeConfig, SequenceToSequenceExperiment
 from seqjax.data import Dataset, Records
 from seqjax.errors import DataError
@@ -18,7 +19,7 @@ from seqjax.metrics import bleu, count_edits, exact_match
 from seqjax.nn import EncoderDecoder
 from seqjax.train.experiment import cell_maker
 from seqjax.train.learner import Objective, TrainState
-from seqjax.train.tasks.codes import codes_of, draw_codes
+from seqjax.train.tasks.codes import codes_of
 from seqjax.train.tasks.decoded import DecodedTask
 from seqjax.train.tasks.inputs import Inputs
 from seqjax.train.tasks.supervised import Outputs
@@ -169,7 +170,7 @@ class SequenceToSequenceTask(DecodedTask):
             return left, text
         if self.config.model.attention is None:
             labels = [self.inputs.text(sequence) for sequence in records.inputs]
-            picture = draw_codes(run_directory, self.codes(state, records), labels)
+            picture = plots.save(codes_map(self.codes(state, records), labels), run_directory / "codes")[0]
         else:
             picture = self._draw_attention(state, records.take([longest]), run_directory)
         return left, f"{text}\npicture: {picture}"
