@@ -46,6 +46,8 @@ class TrainConfig:
         keep_checkpoints: how many checkpoints are kept.
         log_every: updates between two rows of the metrics file.
         select: which parameters count in the end: the ``last``, or those that were ``best`` in an evaluation.
+        weight_noise: standard deviation of noise on all parameters, drawn anew for the gradient of each update (Graves
+            2011); 0 for none.
         gradient_flow_every: updates between two measurements of how far back gradients reach, which are written into
             the metrics file; 0 for none. The training stays the same to the bit. Language models only.
         mode: how time runs, as for ``seqjax.scan``.
@@ -61,6 +63,7 @@ class TrainConfig:
     keep_checkpoints: Annotated[int, Field(gt=0)] = 2
     log_every: Annotated[int, Field(gt=0)] = 10
     select: Literal["last", "best"] = "last"
+    weight_noise: Annotated[float, Field(ge=0)] = 0.0
     gradient_flow_every: Annotated[int, Field(ge=0)] = 0
     mode: Literal["auto", "lax"] = "auto"
     checkpoint_time: Literal["sqrt"] | Annotated[int, Field(gt=0)] | None = None

@@ -139,7 +139,7 @@ def build_learner(config: ExperimentConfig, model: Callable[[nnx.Rngs], nnx.Modu
     Raises:
         ConfigError: if the cell's options have values that it refuses.
     """
-    parameter_key, dropout_key = jax.random.split(jax.random.key(config.seed))
+    parameter_key, dropout_key, noise_key = jax.random.split(jax.random.key(config.seed), 3)
     try:
         module = model(nnx.Rngs(params=parameter_key, dropout=dropout_key))
     except ConfigError as error:
@@ -151,6 +151,8 @@ def build_learner(config: ExperimentConfig, model: Callable[[nnx.Rngs], nnx.Modu
         batch_size=config.data.batch_size,
         allowed_failures=config.optimizer.skip_nonfinite,
         devices=config.train.devices,
+        weight_noise=config.train.weight_noise,
+        noise_key=noise_key,
     )
 
 

@@ -78,9 +78,12 @@ class Learner:
         batch_size: sequences side by side.
         allowed_failures: how many batches in a row may have a loss or gradient that is not finite.
         devices: how many the batch is split over; the rest of the state lies on each.
+        weight_noise: standard deviation of normal noise that is added to the parameters wherever a gradient is taken
+            (Graves 2011, Practical variational inference for neural networks); evaluations are without.
+        noise_key: of that noise; every update has its own.
 
     Raises:
-        ValueError: if there are fewer devices, or the batch cannot be split over them.
+        ValueError: if there are fewer devices, the batch cannot be split over them, or noise has no key.
     """
 
     def __init__(
@@ -92,7 +95,12 @@ class Learner:
         batch_size: int,
         allowed_failures: int = 0,
         devices: int = 1,
+        weight_noise: float = 0.0,
+        noise_key: jax.Array | None = None,
     ) -> None:
+        if weight_noise and noise_key is None:
+            raise ValueError(f"weight_noise is {weight_noise} and there is no noise_key to draw it from; give one")
+        self._weight_noise, self._noise_key = weight_noise, noise_key
         self._objective = objective
         self._optimizer = optimizer
         self._batch_size = batch_size
@@ -187,9 +195,18 @@ class Learner:
         graph, parameter_tree, variable_tree = self._graphs[training]
         return nnx.merge(graph, like_named(parameter_tree, parameters), like_named(variable_tree, variables))
 
+    def _noisy(self, parameters: dict[str, jax.Array], step: jax.Array) -> dict[str, jax.Array]:
+        if self._noise_key is None or not self._weight_noise:
+            return parameters
+        keys = jax.random.split(jax.random.fold_in(self._noise_key, step), len(parameters))
+        return {
+            name: leaf + self._weight_noise * jax.random.normal(key, leaf.shape, leaf.dtype)
+            for key, (name, leaf) in zip(keys, sorted(parameters.items()), strict=True)
+        }
+
     def _update_step(self, state: TrainState, batch: Any, fresh: jax.Array) -> Any:
         def loss_function(parameters: dict[str, jax.Array]) -> Any:
-            model = self._module(parameters, state.variables, training=True)
+            model = self._module(self._noisy(parameters, state.step), state.variables, training=True)
             initial = self._objective.initial_carry(model, self._batch_size)
             carry = jax.tree.map(functools.partial(jnp.where, fresh), initial, state.carry)
             carry, total, weight = self._objective.loss(model, carry, batch, state.step)

@@ -54,6 +54,36 @@ def test_an_update_is_a_step_down_the_gradient(learner):
     assert float(state.totals.gradient_norm) == pytest.approx(float(norm), rel=1e-5)
 
 
+def test_weight_noise_is_where_gradients_are_taken_and_nowhere_else():
+    options = {"batch_size": 2, "weight_noise": 0.1, "noise_key": jax.random.key(3)}
+    noisy = Learner(language_model(), NextSymbol(), optax.sgd(0.5), **options)
+    before = {name: np.array(leaf) for name, leaf in noisy.initial_state().parameters.items()}
+    keys = jax.random.split(jax.random.fold_in(jax.random.key(3), 0), len(before))
+    noise = {name: 0.1 * jax.random.normal(key, leaf.shape) for key, (name, leaf) in zip(keys, sorted(before.items()))}
+    assert np.std(np.concatenate([np.ravel(each) for each in noise.values()])) == pytest.approx(0.1, rel=0.2)
+
+    def loss(parameters):
+        moved = {name: leaf + noise[name] for name, leaf in parameters.items()}
+        return loss_by_hand(noisy.model(noisy.initial_state()._replace(parameters=moved)), *FIRST)
+
+    value, gradients = jax.value_and_grad(loss)(before)
+    state, measured = noisy.update(noisy.initial_state(), FIRST, True)
+    assert measured == pytest.approx(float(value), rel=1e-5)
+    for name, gradient in gradients.items():
+        np.testing.assert_allclose(state.parameters[name], before[name] - 0.5 * gradient, rtol=1e-4, atol=1e-6)
+    # Every update has its own, and an evaluation has none.
+    _, second = noisy.update(noisy.initial_state()._replace(step=jnp.array(1)), FIRST, True)
+    assert abs(second - measured) > 1e-5
+    plain = Learner(language_model(), NextSymbol(), optax.sgd(0.5), batch_size=2)
+    carry = plain.initial_carry(plain.initial_state().parameters)
+    masked = (*FIRST, np.ones((2, 6), bool))
+    _, expected = plain.evaluate(plain.initial_state(), carry, masked)
+    _, got = noisy.evaluate(noisy.initial_state(), noisy.initial_carry(noisy.initial_state().parameters), masked)
+    jax.tree.map(np.testing.assert_array_equal, got, expected)
+    with pytest.raises(ValueError, match="no noise_key"):
+        Learner(language_model(), NextSymbol(), optax.sgd(0.5), batch_size=2, weight_noise=0.1)
+
+
 def test_the_carry_is_handed_on_and_starts_anew_where_the_batch_says_so(learner):
     for fresh in (False, True):
         state, _ = learner.update(learner.initial_state(), FIRST, True)
