@@ -48,6 +48,8 @@ class TrainConfig:
         select: which parameters count in the end: the ``last``, or those that were ``best`` in an evaluation.
         weight_noise: standard deviation of noise on all parameters, drawn anew for the gradient of each update (Graves
             2011); 0 for none.
+        average_decay: of an exponential average of the parameters, which is then what is measured and what counts in
+            the end (Polyak and Juditsky 1992), such as 0.999; 0 for none.
         gradient_flow_every: updates between two measurements of how far back gradients reach, which are written into
             the metrics file; 0 for none. The training stays the same to the bit. Language models only.
         mode: how time runs, as for ``seqjax.scan``.
@@ -64,6 +66,7 @@ class TrainConfig:
     log_every: Annotated[int, Field(gt=0)] = 10
     select: Literal["last", "best"] = "last"
     weight_noise: Annotated[float, Field(ge=0)] = 0.0
+    average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
     gradient_flow_every: Annotated[int, Field(ge=0)] = 0
     mode: Literal["auto", "lax"] = "auto"
     checkpoint_time: Literal["sqrt"] | Annotated[int, Field(gt=0)] | None = None

@@ -136,8 +136,11 @@ class SequenceBatches:
         """Shapes and what padding wastes, in words."""
         if not self._lengths:
             return f"batches: {self._size:,} records, one shape"
+        # Lists that go along with each other have the same lengths, which are said once.
+        different = list(dict.fromkeys(zip(*(bucket.lengths.values() for bucket in self._buckets), strict=True)))
         listed = ", ".join(
-            f"{bucket.members.size:,} of {' and '.join(map(str, bucket.lengths.values()))}" for bucket in self._buckets
+            f"{bucket.members.size:,} of {' and '.join(str(lengths[number]) for lengths in different)}"
+            for number, bucket in enumerate(self._buckets)
         )
         shapes = "1 shape" if len(self._buckets) == 1 else f"{len(self._buckets)} shapes"
         cut = ", ".join(f"{count:,} {name} truncated" for name, count in self.truncated.items())

@@ -25,13 +25,13 @@ class Best(NamedTuple):
 
 
 def selected(state: TrainState) -> dict[str, np.ndarray]:
-    """A copy of a state's parameters on the host."""
-    return {name: np.array(leaf) for name, leaf in state.parameters.items()}
+    """A copy of a state's parameters, or of their average where one is kept, on the host."""
+    return {name: np.array(leaf) for name, leaf in state.measured.items()}
 
 
 def with_selected(state: TrainState, arrays: dict[str, np.ndarray]) -> TrainState:
     """The state with other parameters."""
-    return state._replace(parameters={name: jnp.asarray(arrays[name]) for name in state.parameters})
+    return state._replace(parameters={name: jnp.asarray(arrays[name]) for name in state.parameters}, average={})
 
 
 def with_prefix(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -153,6 +153,7 @@ def build_learner(config: ExperimentConfig, model: Callable[[nnx.Rngs], nnx.Modu
         devices=config.train.devices,
         weight_noise=config.train.weight_noise,
         noise_key=noise_key,
+        average_decay=config.train.average_decay,
     )
 
 

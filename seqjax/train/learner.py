@@ -63,6 +63,13 @@ class TrainState(NamedTuple):
     """Batches in a row whose loss or gradient was not finite."""
     failed_at: jax.Array
     """The first step at which there were too many of them; 0 if there is none."""
+    average: dict[str, jax.Array]
+    """The average of the parameters over the updates; empty where none is kept."""
+
+    @property
+    def measured(self) -> dict[str, jax.Array]:
+        """The parameters that are measured, and that count in the end: their average where one is kept."""
+        return self.average or self.parameters
 
 
 class Learner:
@@ -81,6 +88,9 @@ class Learner:
         weight_noise: standard deviation of normal noise that is added to the parameters wherever a gradient is taken
             (Graves 2011, Practical variational inference for neural networks); evaluations are without.
         noise_key: of that noise; every update has its own.
+        average_decay: of an exponential average of the parameters, 0 for none:
+            ``average += (1 - d) * (parameters - average)`` with ``d = min(average_decay, step / (step + 9))``, which
+            forgets the beginning.
 
     Raises:
         ValueError: if there are fewer devices, the batch cannot be split over them, or noise has no key.
@@ -97,10 +107,11 @@ class Learner:
         devices: int = 1,
         weight_noise: float = 0.0,
         noise_key: jax.Array | None = None,
+        average_decay: float = 0.0,
     ) -> None:
         if weight_noise and noise_key is None:
             raise ValueError(f"weight_noise is {weight_noise} and there is no noise_key to draw it from; give one")
-        self._weight_noise, self._noise_key = weight_noise, noise_key
+        self._weight_noise, self._noise_key, self._average_decay = weight_noise, noise_key, average_decay
         self._objective = objective
         self._optimizer = optimizer
         self._batch_size = batch_size
@@ -144,6 +155,7 @@ class Learner:
             totals=_no_totals(),
             failures=zero,
             failed_at=zero,
+            average=parameters if self._average_decay else {},
         )
         # Updates take the state's buffers over, so no two leaves may share one.
         return self.placed(_copied(state))
@@ -174,11 +186,11 @@ class Learner:
 
     def evaluate(self, state: TrainState, carry: Any, batch: Any) -> Any:
         """The carry after a batch, and what the objective measures in it; the carry given is used up."""
-        return self._evaluate(state.parameters, state.variables, carry, batch)
+        return self._evaluate(state.measured, state.variables, carry, batch)
 
     def model(self, state: TrainState) -> Any:
         """The module with the state's values on one device, without dropout."""
-        parameters, variables = state.parameters, state.variables
+        parameters, variables = state.measured, state.variables
         if self._mesh is not None:
             parameters, variables = jax.device_put((parameters, variables), self._mesh.devices.flat[0])
         return self._module(parameters, variables, training=False)
@@ -240,7 +252,14 @@ class Learner:
             totals=jax.tree.map(functools.partial(jnp.where, finite), sums, state.totals),
             failures=failures,
             failed_at=jnp.where(failed, step, state.failed_at),
+            average=self._averaged(state.average, parameters, step),
         ), loss
+
+    def _averaged(
+        self, average: dict[str, jax.Array], parameters: dict[str, jax.Array], step: jax.Array
+    ) -> dict[str, jax.Array]:
+        kept = jnp.minimum(self._average_decay, step / (step + 9))
+        return {name: leaf + (1 - kept) * (parameters[name] - leaf) for name, leaf in average.items()}
 
     def _evaluation_step(
         self, parameters: dict[str, jax.Array], variables: dict[str, jax.Array], carry: Any, batch: Any

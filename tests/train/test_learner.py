@@ -10,7 +10,9 @@ from flax import nnx
 from seqjax.cells import LSTM
 from seqjax.losses import cross_entropy, mean_cross_entropy
 from seqjax.nn import LanguageModel
+from seqjax.nn.functions import by_name
 from seqjax.optim import skipped_in_a_row, skipped_updates
+from seqjax.train.best import selected, with_selected
 from seqjax.train.learner import Learner, from_arrays, to_arrays, without_totals
 from seqjax.train.tasks.language_model import NextSymbol
 
@@ -82,6 +84,31 @@ def test_weight_noise_is_where_gradients_are_taken_and_nowhere_else():
     jax.tree.map(np.testing.assert_array_equal, got, expected)
     with pytest.raises(ValueError, match="no noise_key"):
         Learner(language_model(), NextSymbol(), optax.sgd(0.5), batch_size=2, weight_noise=0.1)
+
+
+def test_the_average_is_what_is_measured():
+    learner = Learner(language_model(), NextSymbol(), optax.sgd(0.5), batch_size=2, average_decay=0.3)
+    state = learner.initial_state()
+    expected = {name: np.array(leaf, np.float64) for name, leaf in state.parameters.items()}
+    for step in range(1, 6):
+        state, _ = learner.update(state, FIRST, True)
+        decay = min(0.3, step / (step + 9))
+        expected = {
+            name: decay * leaf + (1 - decay) * np.array(state.parameters[name]) for name, leaf in expected.items()
+        }
+    assert decay == 0.3
+    for name, leaf in state.average.items():
+        np.testing.assert_allclose(leaf, expected[name], rtol=1e-5, atol=1e-7)
+        assert np.abs(leaf - state.parameters[name]).max() > 1e-5
+    assert state.measured is state.average
+    assert by_name(nnx.state(learner.model(state), nnx.Param)).keys() == expected.keys()
+    np.testing.assert_array_equal(learner.model(state).head.kernel[...], state.average["head.kernel"])
+    masked = (*FIRST, np.ones((2, 6), bool))
+    _, got = learner.evaluate(state, learner.initial_carry(state.measured), masked)
+    chosen = with_selected(state, selected(state))
+    assert chosen.measured is chosen.parameters
+    _, again = learner.evaluate(chosen, learner.initial_carry(chosen.measured), masked)
+    jax.tree.map(np.testing.assert_array_equal, got, again)
 
 
 def test_the_carry_is_handed_on_and_starts_anew_where_the_batch_says_so(learner):

@@ -112,7 +112,7 @@ class LanguageModelTask(Experiment):
         for number, batch in enumerate(self.heldout):
             at_batch(number, len(self.heldout))
             if carry is None or batch.fresh:
-                carry = self.learner.initial_carry(state.parameters)
+                carry = self.learner.initial_carry(state.measured)
             carry, nats = self.learner.evaluate(state, carry, (batch.inputs, batch.targets, batch.mask))
             sums.append(nats)
         # Summed on the host in double precision, and fetched once.

@@ -209,7 +209,7 @@ class SupervisedTask(Experiment):
         for number in range(batches.batches_per_epoch):
             at_batch(number, batches.batches_per_epoch)
             arrays = batches[number]
-            carry = learner.initial_carry(state.parameters)
+            carry = learner.initial_carry(state.measured)
             _, measured = learner.evaluate(state, carry, arrays)
             measured = jax.device_get(measured)
             for row, index in enumerate(batches.indices(number)):
