@@ -49,6 +49,8 @@ class SequencesConfig:
             data has a target of its own.
         vocabulary_size: of byte pairs at most.
         minimum_count: tokens that are rarer in the training part are unknown.
+        token_dropout: share of the inputs' tokens that training reads as unknown, others in every batch (Iyyer et al.
+            2015): what is unknown later is then no news to the model, and no single token decides.
         limit: at most so many sequences of each part, to try something out; all of them if not given.
         root: the data root; the environment variable ``SEQJAX_DATA`` if not given.
     """
@@ -62,6 +64,7 @@ class SequencesConfig:
     vocabulary: Literal["tokens", "bytes", "byte_pairs"] = "tokens"
     vocabulary_size: Annotated[int, Field(gt=256)] = 1000
     minimum_count: Annotated[int, Field(gt=0)] = 1
+    token_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     limit: Annotated[int, Field(gt=0)] | None = None
     root: str | None = None
 

@@ -232,6 +232,21 @@ class TestMaximumLength:
         assert not [each for each in whole.description() if each.startswith("truncated")]
 
 
+def test_dropped_tokens_are_unknown_in_training_only(made):
+    records = Records(["abcabcabca"] * 400, ["x", "y"] * 200)
+    task = made(records, task="classification", data={"token_dropout": 0.3, "batch_size": 100})
+    whole = made(records, task="classification", data={"batch_size": 100})
+    read, wanted = task.batch(3).arrays["inputs"], whole.batch(3).arrays["inputs"]
+    dropped = read == task.inputs.tokens.vocabulary.number("<unknown>")
+    assert 0.25 < dropped.mean() < 0.35
+    np.testing.assert_array_equal(read[~dropped], wanted[~dropped])
+    np.testing.assert_array_equal(read, task.batch(3).arrays["inputs"])
+    assert (read != task.batch(7).arrays["inputs"]).any()
+    assert all(0 not in row for row in task.columns(records)["inputs"])
+    with pytest.raises(ConfigError, match=r"data.token_dropout - the inputs are no tokens that could be unknown"):
+        made(OVER_THE_MAXIMUM["regression"][0], task="regression", data={"token_dropout": 0.3})
+
+
 def test_targets_with_steps_of_their_own_are_measured_whole(made):
     records = OVER_THE_MAXIMUM["sequence_to_sequence"][0]
     task = made(records, task="sequence_to_sequence", data={"maximum_length": 3, "longer": "truncate"})

@@ -15,6 +15,7 @@ from flax import nnx
 
 from seqjax.config import LayersConfig
 from seqjax.data import Dataset, Records, SequenceBatches
+from seqjax.data.draws import Draws
 from seqjax.data.lengths import limit
 from seqjax.data.records import PARTS, Part
 from seqjax.data.sources import load_dataset, read_input
@@ -27,6 +28,8 @@ Outputs = list[dict[str, np.ndarray]]
 """What the objective measured, record by record."""
 
 _SHOWN = 8
+# Told apart from the draws of the order, which have the number of a bucket in this place.
+_TOKEN_DROPOUT = 1_000_000
 
 
 class Answer(NamedTuple):
@@ -61,7 +64,17 @@ class SupervisedTask(Experiment):
             self.learn_symbols(self.dataset.train)
         else:
             self.read_symbols(symbols)
+        self._unknown = self._number_of_unknown()
         self.learner = build_learner(config, self.make_model, self.objective())
+
+    def _number_of_unknown(self) -> int | None:
+        """What dropped tokens are read as."""
+        if not self.config.data.token_dropout:
+            return None
+        unknown = None if self.inputs is None or self.inputs.tokens is None else self.inputs.tokens.unknown_number
+        if unknown is None:
+            raise ConfigError("data.token_dropout - the inputs are no tokens that could be unknown; set it to 0")
+        return unknown
 
     @functools.cached_property
     def dataset(self) -> Dataset:
@@ -188,7 +201,10 @@ class SupervisedTask(Experiment):
 
     def batch(self, step: int) -> Batch:
         """A shuffled batch of sequences of about a length."""
-        arrays = self.batches[step]
+        arrays, data = self.batches[step], self.config.data
+        if self._unknown is not None:
+            draws = Draws(self.config.seed, step, _TOKEN_DROPOUT).uniform(*arrays["inputs"].shape)
+            arrays["inputs"] = np.where(draws < data.token_dropout, np.int32(self._unknown), arrays["inputs"])
         lengths = arrays.get("inputs_lengths")
         return Batch(arrays, units=int(arrays["valid"].size if lengths is None else lengths.sum()))
 

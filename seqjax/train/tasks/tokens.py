@@ -57,6 +57,12 @@ class Tokens:
         """The number of the token that ends a sequence."""
         return self.vocabulary.number(END)
 
+    @property
+    def unknown_number(self) -> int | None:
+        """The number of what the vocabulary does not have; none where there is nothing that it does not have."""
+        vocabulary = self.vocabulary
+        return vocabulary.number(UNKNOWN) if isinstance(vocabulary, TokenVocabulary) and UNKNOWN in vocabulary else None
+
     def encode(self, sequence: Any) -> np.ndarray:
         """The numbers of a sequence, int32."""
         if isinstance(self.vocabulary, TokenVocabulary):
