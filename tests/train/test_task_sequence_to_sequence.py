@@ -95,6 +95,7 @@ class TestObjective:
             while len(said) < 9 and said[-1:] != [1]:
                 # Teacher forcing on what was said so far: the logits after the last token.
                 scores = log_probabilities(model, inputs, [*said, 0])[-1]
+                scores[task.targets.unknown_number] = -np.inf
                 said.append(int(scores.argmax()))
                 score += scores.max()
             assert output["tokens"][0, : output["lengths"][0]].tolist() == said
@@ -153,7 +154,7 @@ class TestDecoders:
     )
     def test_penalties_change_scores_and_not_probabilities(self, task, state, options):
         model, batch = task.learner.model(state), task.batches[0]
-        decode = decoder_of(DecodeConfig(method="beam", beam_size=3, **options), longest=4, end_token=1)
+        decode = decoder_of(DecodeConfig(method="beam", beam_size=3, **options), task.targets, 4)
         found = decode(model, batch["inputs"], batch["inputs_lengths"])
         assert found.tokens.shape == (3, 1, 9)
         if "coverage_penalty" in options:
@@ -168,10 +169,23 @@ class TestDecoders:
             divisor = found.lengths if options["length_penalty"] == "average" else ((5 + found.lengths) / 6) ** 0.6
             np.testing.assert_allclose(found.scores * divisor, found.log_probabilities, rtol=1e-5)
 
+    @pytest.mark.parametrize("method", ["greedy", "beam"])
+    def test_the_unknown_token_is_written_on_request_only(self, state, method):
+        bias = state.parameters["decoder.head.bias"]
+        sure = state._replace(parameters=state.parameters | {"decoder.head.bias": bias.at[0].set(50.0)})
+        options = {"method": method, "beam_size": 2, "maximum_length": 3, "minimum_length": 2}
+        for allowed in (False, True):
+            task = made(decode={**options, "allow_unknown": allowed})
+            assert task.targets.unknown_number == 0
+            tokens = np.stack([output["tokens"][0] for output in task.outputs(sure, WORDS, final=True)])
+            assert (tokens[:, 0] == 0).all() == allowed
+            assert (tokens == 0).any() == allowed
+            assert (tokens[:, :1] != task.targets.end).all()
+
     def test_results_are_long_enough_and_say_nothing_twice(self, task, state):
         model, batch = task.learner.model(state), task.batches[0]
         options = {"minimum_length": 5, "no_repeat_ngram": 1}
-        decode = decoder_of(DecodeConfig(method="beam", beam_size=3, **options), longest=4, end_token=1)
+        decode = decoder_of(DecodeConfig(method="beam", beam_size=3, **options), task.targets, 4)
         found = decode(model, batch["inputs"], batch["inputs_lengths"])
         for tokens, length in zip(found.tokens[:, 0], found.lengths[:, 0], strict=True):
             said = tokens[:length].tolist()
@@ -319,7 +333,6 @@ class TestCodes:
         ({"model": {"tied_embeddings": True}}, "needs model.embedding_size equal to model.hidden_size, got 64 and 256"),
         ({"decode": {"n_best": 2}}, "a greedy decoder gives at most 1"),
         ({"decode": {"coverage_penalty": 0.1}}, "set decode.method to beam"),
-        ({"decode": {"minimum_length": 2}}, "decode.minimum_length - is an option of the beam search"),
         ({"decode": {"no_repeat_ngram": 2}}, "decode.no_repeat_ngram - is an option of the beam search"),
         ({"decode": {"method": "beam", "minimum_length": 3, "maximum_length": 2}}, "is over decode.maximum_length=2"),
         ({"model": {"attention": None}, "coverage_loss": 1.0}, "are about attention"),

@@ -72,6 +72,7 @@ class DecodeConfig:
         minimum_length: tokens of a result at least.
         maximum_length: tokens of a result at most; twice the longest target of the training part if not given.
         no_repeat_ngram: so many tokens in a row stand in a result once at most; any number of times if not given.
+        allow_unknown: a result may have the token for what the vocabulary does not have.
     """
 
     method: Literal["greedy", "beam"] = "greedy"
@@ -83,6 +84,7 @@ class DecodeConfig:
     minimum_length: Annotated[int, Field(ge=0)] = 0
     maximum_length: Annotated[int, Field(gt=0)] | None = None
     no_repeat_ngram: Annotated[int, Field(gt=0)] | None = None
+    allow_unknown: bool = False
 
     def __post_init__(self) -> None:
         most = self.beam_size if self.method == "beam" else 1
@@ -91,7 +93,7 @@ class DecodeConfig:
                 f"decode.n_best={self.n_best}, but a {self.method} decoder gives at most {most}; set decode.method to "
                 f"beam and decode.beam_size to at least {self.n_best}"
             )
-        for name in ("coverage_penalty", "minimum_length", "no_repeat_ngram"):
+        for name in ("coverage_penalty", "no_repeat_ngram"):
             if getattr(self, name) and self.method == "greedy":
                 raise ConfigError(f"decode.{name} - is an option of the beam search; set decode.method to beam")
         if self.maximum_length is not None and self.minimum_length > self.maximum_length:

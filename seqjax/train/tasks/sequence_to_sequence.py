@@ -128,13 +128,15 @@ class SequenceToSequenceTask(DecodedTask):
 
     def objective(self) -> Objective:
         """Cross-entropy, and greedy decoding."""
-        return self.decoded_by(DecodeConfig(maximum_length=self.config.decode.maximum_length))
+        decode = self.config.decode
+        greedy = dataclasses.replace(decode, method="greedy", n_best=1, coverage_penalty=0.0, no_repeat_ngram=None)
+        return self.decoded_by(greedy)
 
     def decoded_by(self, decode: DecodeConfig) -> Objective:
         """Cross-entropy, and the targets that the decoder finds."""
         config = self.config
         return TargetSequence(
-            decoder_of(decode, longest=self.longest, end_token=self.targets.end),
+            decoder_of(decode, self.targets, self.longest),
             seed=config.seed,
             label_smoothing=config.label_smoothing,
             coverage_loss=config.coverage_loss,

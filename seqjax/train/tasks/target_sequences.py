@@ -5,10 +5,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from seqjax.attention import coverage_loss as read_again
 from seqjax.config.tasks.sequence_to_sequence import DecodeConfig, ScheduledSamplingConfig
 from seqjax.decoding import (
+    Automaton,
     AverageLengthPenalty,
     CoveragePenalty,
     GNMTLengthPenalty,
@@ -20,6 +22,7 @@ from seqjax.losses import cross_entropy
 from seqjax.nn import EncoderDecoder
 from seqjax.nn.functions import valid_positions
 from seqjax.train.learner import Objective
+from seqjax.train.tasks.tokens import Tokens
 
 Decode = Callable[[EncoderDecoder, Any, Any], Hypotheses]
 """From the model, inputs and their lengths."""
@@ -88,17 +91,22 @@ def sampling_probability(config: ScheduledSamplingConfig, step: Any) -> Any:
     return config.probability * jnp.clip(risen, 0.0, 1.0)
 
 
-def decoder_of(config: DecodeConfig, *, longest: int, end_token: int) -> Decode:
+def decoder_of(config: DecodeConfig, targets: Tokens, longest: int) -> Decode:
     """The decoder of a configuration.
 
     Args:
         config: the configuration.
+        targets: the tokens that are written.
         longest: tokens of the longest target that the model was trained on.
-        end_token: what ends a target.
     """
+    options: dict[str, Any] = {"end_token": targets.end, "minimum_length": config.minimum_length}
+    if targets.unknown_number is not None and not config.allow_unknown:
+        transitions = np.zeros((1, targets.size), np.int32)
+        transitions[0, targets.unknown_number] = -1
+        options["allowed"] = Automaton(transitions)
     length = 1 + (2 * longest if config.maximum_length is None else config.maximum_length)
     if config.method == "greedy":
-        return lambda model, inputs, lengths: _greedy(model, inputs, lengths, length, end_token)
+        return lambda model, inputs, lengths: _greedy(model, inputs, lengths, length, options)
     penalty = {
         "none": None,
         "average": AverageLengthPenalty(),
@@ -114,18 +122,17 @@ def decoder_of(config: DecodeConfig, *, longest: int, end_token: int) -> Decode:
             length,
             beam_size=config.beam_size,
             n_best=config.n_best,
-            end_token=end_token,
             length_penalty=penalty,
             coverage_penalty=CoveragePenalty(coverage, config.coverage_penalty) if with_coverage else None,
-            minimum_length=config.minimum_length,
             no_repeat_ngram=config.no_repeat_ngram,
+            **options,
         )
 
     return search
 
 
-def _greedy(model: EncoderDecoder, inputs: Any, lengths: Any, length: int, end_token: int) -> Hypotheses:
-    samples = greedy(*model.decoder_step(inputs, lengths), length, end_token=end_token)
+def _greedy(model: EncoderDecoder, inputs: Any, lengths: Any, length: int, options: dict[str, Any]) -> Hypotheses:
+    samples = greedy(*model.decoder_step(inputs, lengths), length, **options)
     assert samples.lengths is not None
     log_probabilities = jnp.sum(samples.log_probabilities, axis=0)[:, None]
     tokens = jnp.moveaxis(samples.tokens, 0, 1)[:, None]
@@ -134,7 +141,7 @@ def _greedy(model: EncoderDecoder, inputs: Any, lengths: Any, length: int, end_t
         lengths=samples.lengths[:, None],
         scores=log_probabilities,
         log_probabilities=log_probabilities,
-        finished=tokens[..., -1] == end_token,
+        finished=tokens[..., -1] == options["end_token"],
     )
 
 
