@@ -1,6 +1,8 @@
 """Sequences of a class: one to many."""
 
 import collections
+import importlib.util
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from seqjax.analysis import plots
+from seqjax.analysis.image_plots import image_grid
 from seqjax.data import Records, TokenVocabulary
 from seqjax.data.baselines import unigram_bits
 from seqjax.data.token_vocabulary import END
@@ -181,7 +185,20 @@ class GenerationTask(SupervisedTask):
         shown = [f"{name}: {'  '.join(texts)}" for name, texts in by_class.items()]
         if self.config.levels is not None:
             shown = [f"{count} of each class in samples.txt, as levels from 0 to {self.config.levels - 1}"]
+            picture = self._draw_images(drawn, run_directory)
+            shown += [] if picture is None else [f"picture: {picture}"]
         return left, "\n".join([f"test bits per token: {bits:.4f}", "", "--- samples ---", *shown, "---"])
+
+    def _draw_images(self, drawn: list[np.ndarray], directory: Path) -> Path | None:
+        """Levels that make a square, as ``samples.png`` and ``.svg`` with a row for each class."""
+        side = math.isqrt(self.longest)
+        if side * side != self.longest or importlib.util.find_spec("matplotlib") is None:
+            return None
+        images = np.zeros((len(drawn), self.longest))
+        for image, levels in zip(images, drawn, strict=True):
+            image[: len(levels)] = levels[: self.longest]
+        figure = image_grid(images.reshape(len(self.classes), -1, side, side), self.classes)
+        return plots.save(figure, directory / "samples")[0]
 
     def _text(self, tokens: np.ndarray) -> str:
         return self.tokens.text(self.tokens.decode(tokens))
