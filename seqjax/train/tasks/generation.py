@@ -156,6 +156,7 @@ class GenerationTask(SupervisedTask):
             decode.temperature,
             top_p=decode.top_p,
             end_token=self.tokens.end,
+            allowed=self.tokens.known_only(),
         )
         rows = np.asarray(drawn.tokens).T
         return [row[: np.argmax(row == self.tokens.end)] if (row == self.tokens.end).any() else row for row in rows]

@@ -5,12 +5,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from seqjax.attention import coverage_loss as read_again
 from seqjax.config.tasks.sequence_to_sequence import DecodeConfig, ScheduledSamplingConfig
 from seqjax.decoding import (
-    Automaton,
     AverageLengthPenalty,
     CoveragePenalty,
     GNMTLengthPenalty,
@@ -99,11 +97,11 @@ def decoder_of(config: DecodeConfig, targets: Tokens, longest: int) -> Decode:
         targets: the tokens that are written.
         longest: tokens of the longest target that the model was trained on.
     """
-    options: dict[str, Any] = {"end_token": targets.end, "minimum_length": config.minimum_length}
-    if targets.unknown_number is not None and not config.allow_unknown:
-        transitions = np.zeros((1, targets.size), np.int32)
-        transitions[0, targets.unknown_number] = -1
-        options["allowed"] = Automaton(transitions)
+    options: dict[str, Any] = {
+        "end_token": targets.end,
+        "minimum_length": config.minimum_length,
+        "allowed": None if config.allow_unknown else targets.known_only(),
+    }
     length = 1 + (2 * longest if config.maximum_length is None else config.maximum_length)
     if config.method == "greedy":
         return lambda model, inputs, lengths: _greedy(model, inputs, lengths, length, options)

@@ -15,6 +15,7 @@ from seqjax.data import (
     token_vocabulary_from_json,
 )
 from seqjax.data.token_vocabulary import END, UNKNOWN
+from seqjax.decoding import Automaton
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +63,14 @@ class Tokens:
         """The number of what the vocabulary does not have; none where there is nothing that it does not have."""
         vocabulary = self.vocabulary
         return vocabulary.number(UNKNOWN) if isinstance(vocabulary, TokenVocabulary) and UNKNOWN in vocabulary else None
+
+    def known_only(self) -> Automaton | None:
+        """Permits a decoder every token but the unknown one; none where there is no such token."""
+        if self.unknown_number is None:
+            return None
+        transitions = np.zeros((1, self.size), np.int32)
+        transitions[0, self.unknown_number] = -1
+        return Automaton(transitions)
 
     def encode(self, sequence: Any) -> np.ndarray:
         """The numbers of a sequence, int32."""
