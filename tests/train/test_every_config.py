@@ -25,7 +25,8 @@ TASKS = sorted(name for name in named_configs() if load_config(name).task != "la
 def small(name):
     config = load_config(name)
     settings = [*SMALL]
-    if config.task != "ctc":
+    # Where most tags do not count, those that do may stand at the end.
+    if config.task != "ctc" and getattr(config, "ignored_tag", None) is None:
         settings += ["data.longer=truncate", "data.maximum_length=12"]
     if hasattr(config.model, "hidden_size"):
         settings.append("model.hidden_size=6")

@@ -247,6 +247,14 @@ def test_dropped_tokens_are_unknown_in_training_only(made):
         made(OVER_THE_MAXIMUM["regression"][0], task="regression", data={"token_dropout": 0.3})
 
 
+def test_tags_of_which_none_counts(made):
+    records = Records(["abab", "ba"], [["_", "_", "x", "_"], ["_", "y"]])
+    assert made(records, task="tagging", ignored_tag="_").tags.size == 3
+    cut = Records(["abab", "b"], [["_", "_", "x", "_"], ["_"]])
+    with pytest.raises(DataError, match=r"no tag of the training part counts, all are ignored_tag='_'; 1 of 2 train"):
+        made(cut, task="tagging", ignored_tag="_", data={"maximum_length": 2, "longer": "truncate"})
+
+
 def test_targets_with_steps_of_their_own_are_measured_whole(made):
     records = OVER_THE_MAXIMUM["sequence_to_sequence"][0]
     task = made(records, task="sequence_to_sequence", data={"maximum_length": 3, "longer": "truncate"})

@@ -68,7 +68,18 @@ class TaggingTask(SupervisedTask):
     characters: TokenVocabulary | None = None
 
     def learn_symbols(self, records: Records) -> None:
-        """Tokens, tags, the characters of words, and the classes of the whole."""
+        """Tokens, tags, the characters of words, and the classes of the whole.
+
+        Raises:
+            DataError: no tag counts.
+        """
+        ignored = self.config.ignored_tag
+        if all(tag == ignored for tags in records.targets for tag in tags):
+            cut = f"; {', '.join(self.truncated)} are truncated" if self.truncated else ""
+            raise DataError(
+                f"{self.config.data.source}: no tag of the training part counts, all are ignored_tag={ignored!r}{cut}; "
+                "choose another ignored_tag, or a greater data.maximum_length"
+            )
         self.inputs = Inputs.learn(records.inputs, self.config.data)
         self.tags = TokenVocabulary.learn(records.targets, special=())
         if records.labels is not None:
