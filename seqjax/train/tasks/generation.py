@@ -66,7 +66,7 @@ class GenerationTask(SupervisedTask):
         else:
             self.tokens = Tokens.learn(records.inputs, self.config.data, ends=True)
         self.classes = sorted(set(records.targets))
-        self.longest = max(len(numbers) for numbers in self._numbers(records.inputs)) - 1
+        self.longest = max(map(len, self.training_arrays["tokens"])) - 1
 
     def read_symbols(self, symbols: Mapping[str, Any]) -> None:
         """As stored."""

@@ -64,7 +64,7 @@ class SequenceToSequenceTask(DecodedTask):
             )
         self.inputs = Inputs.learn(list(records.inputs), data)
         self.targets = Tokens.learn(records.targets, data, ends=True)
-        self.longest = max(len(self.targets.encode(target)) for target in records.targets)
+        self.longest = max(map(len, self.training_arrays["targets"])) - 1
 
     def read_symbols(self, symbols: Mapping[str, Any]) -> None:
         """As stored."""
