@@ -38,11 +38,14 @@ jax.config.update("jax_num_cpu_devices", 2)
 EVERY_CHOICE_ON = Choices(
     chunk_bytes=1,
     shortest=5,
-    longest=5,
+    whole_bytes=1,
     fetch_ahead=True,
     pack_below=2**40,
     transpose_apart=True,
     batch_blocks=2,
+    turn_above=0,
+    turn_rows=range(1, 2**30),
+    turn_steps=1,
     keep_below=0,
     recompute_below=2.0**40,
 )

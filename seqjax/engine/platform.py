@@ -22,12 +22,17 @@ class Choices:
         chunk_bytes: how much the steps of one chunk of time may hand from stage to stage, so that it stays in the
             cache; ``None`` takes all steps at once, for the largest products.
         shortest: the least number of steps in a chunk: less makes small products of large ones.
-        longest: the largest number of steps in a chunk.
+        whole_bytes: a sequence is taken at once where its steps hand on no more than this, all together, in each block
+            of the batch.
         fetch_ahead: loops fetch the inputs of the next step; see :func:`seqjax.engine.chunks.scan_fetching_ahead`.
         pack_below: values of at most this many bytes are laid side by side before a loop that reads them, as each read
             then costs more for being a read than for what it reads.
         transpose_apart: transpose operands before a contraction over time, not in it.
         batch_blocks: sums over time and batch are kept apart for so many blocks of the batch until the end.
+        turn_above: products of a loop with matrices of this many bytes or more are computed from the other side (see
+            :mod:`seqjax.engine.turned`),
+        turn_rows: where they have so many rows in each block of the batch,
+        turn_steps: and the loop so many steps or more, which pay for the transposition.
         keep_below: up to this many bytes of a whole sequence the backward pass is given all that it would otherwise
             compute again.
         recompute_below: beyond that, products of at most so many operations for each byte of their result are computed
@@ -36,11 +41,14 @@ class Choices:
 
     chunk_bytes: int | None = None
     shortest: int = 8
-    longest: int = 128
+    whole_bytes: int = 0
     fetch_ahead: bool = False
     pack_below: int = 0
     transpose_apart: bool = False
     batch_blocks: int = 1
+    turn_above: float = math.inf
+    turn_rows: range = range(0)
+    turn_steps: int = 0
     keep_below: float = math.inf
     recompute_below: float = 0.0
 
@@ -48,8 +56,14 @@ class Choices:
         """How many steps to take at once, from the bytes that one step hands from stage to stage."""
         if self.chunk_bytes is None:
             return time_steps
-        wanted = min(max(self.chunk_bytes // max(bytes_per_step, 1), self.shortest), self.longest)
-        return time_steps if time_steps <= 1.5 * wanted else dividing(time_steps, wanted)
+        wanted = max(self.chunk_bytes // max(bytes_per_step, 1), self.shortest)
+        small = time_steps * bytes_per_step <= self.whole_bytes * self.batch_blocks
+        return time_steps if small or time_steps <= 1.5 * wanted else dividing(time_steps, wanted)
+
+    def turns(self, matrix_bytes: int, rows: int, time_steps: int) -> bool:
+        """Whether a loop turns its product of so many rows with a matrix."""
+        large, long = matrix_bytes >= self.turn_above, time_steps >= self.turn_steps
+        return large and long and rows // self.batch_blocks in self.turn_rows
 
 
 _forced: list[Choices] = []
@@ -68,10 +82,14 @@ def choices() -> Choices:
     inside_shard_map = bool(jax.sharding.get_abstract_mesh().manual_axes)
     return Choices(
         chunk_bytes=6 * 2**20,
+        whole_bytes=12 * 2**20,
         fetch_ahead=True,
         pack_below=2048,
         transpose_apart=True,
         batch_blocks=1 if inside_shard_map else jax.device_count(),
+        turn_above=3 * 2**20,
+        turn_rows=range(8, 65),
+        turn_steps=16,
         keep_below=32 * 2**20,
         recompute_below=40.0,
     )

@@ -6,7 +6,7 @@ code: the backward pass of a step is a step (see :mod:`seqjax.engine.gradient`).
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -15,11 +15,12 @@ from jax import lax
 from jax.extend.core import Literal, Var
 
 from seqjax.engine.chunks import in_chunks, next_in_loop, scan_fetching_ahead
-from seqjax.engine.equations import aval, bytes_of, evaluate, read
+from seqjax.engine.equations import Environment, aval, bytes_of, evaluate, read
 from seqjax.engine.gradient import accumulator
 from seqjax.engine.plan import Plan
 from seqjax.engine.platform import Choices
 from seqjax.engine.program import Program, typed_like
+from seqjax.engine.turned import evaluate_loop, turned_products
 from seqjax.engine.varying import reverse_mode_only, same_variation, zeros_like_varying
 
 
@@ -65,7 +66,9 @@ def _run_backward(program: Program, residuals: tuple, cotangents: tuple) -> tupl
     kept = dict(zip(gradient.saved, saved, strict=True))
     # The carry before a step is the new carry of the step before it, which the reverse loop comes to next.
     ahead = {v: (kept[gradient.one_later[v]], c) for v, c in zip(body.carry, carry) if v in gradient.one_later}
-    frontier = gradient.frontier_values(params)
+    time_steps = inputs[0].shape[0]
+    fixed = gradient.plan.step.environment(gradient.frontier_values(params))
+    turned = turned_products(gradient.plan, fixed, time_steps, choices)
     stacked = [*saved, *inputs, *(d_outputs[i] for i in gradient.outputs)]
     zeros = lambda v: zeros_like_varying(accumulator(v), stacked)
 
@@ -75,7 +78,7 @@ def _run_backward(program: Program, residuals: tuple, cotangents: tuple) -> tupl
         for v, value in zip(ahead, following, strict=True):
             values[v] = next_in_loop(values[gradient.one_later[v]], value, not program.reverse)
         inputs = [*(values[v] for v in gradient.recalled), *inputs[len(saved) :]]
-        carry, outputs = run_stages(gradient.plan, choices, frontier, carry, inputs, not program.reverse)
+        carry, outputs = run_stages(gradient.plan, choices, fixed, turned, carry, inputs, not program.reverse)
         d_summed, d_inputs, contracted, moving = gradient.split_outputs(outputs)
         sums = [a + d.astype(a.dtype).sum(0) for a, d in zip(sums, d_summed, strict=True)]
         rest = iter(moving)
@@ -90,7 +93,7 @@ def _run_backward(program: Program, residuals: tuple, cotangents: tuple) -> tupl
         [zeros(v) for v in gradient.summed],
         [zeros_like_varying(contraction.start, stacked) for contraction in gradient.contractions],
     )
-    chunk = choices.chunk_length(inputs[0].shape[0], gradient.plan.bytes_per_step)
+    chunk = choices.chunk_length(time_steps, gradient.plan.bytes_per_step)
     (carry, sums, totals), d_inputs = in_chunks(
         run_chunk, state, stacked, chunk, not program.reverse, list(ahead.values())
     )
@@ -130,17 +133,28 @@ def _place(values: Sequence[Any], positions: Sequence[int], count: int) -> list[
 def _run_plan(
     plan: Plan, choices: Choices, reverse: bool, params: list, carry: list, inputs: list
 ) -> tuple[list, list]:
-    run_chunk = lambda carry, inputs, _: run_stages(plan, choices, params, carry, inputs, reverse)
-    length = choices.chunk_length(inputs[0].shape[0], plan.bytes_per_step)
+    time_steps = inputs[0].shape[0]
+    fixed = plan.step.environment(params)
+    turned = turned_products(plan, fixed, time_steps, choices)
+    run_chunk = lambda carry, inputs, _: run_stages(plan, choices, fixed, turned, carry, inputs, reverse)
+    length = choices.chunk_length(time_steps, plan.bytes_per_step)
     return in_chunks(run_chunk, carry, inputs, length, reverse)
 
 
 def run_stages(
-    plan: Plan, choices: Choices, params: list, carry: list, inputs: list, reverse: bool
+    plan: Plan,
+    choices: Choices,
+    fixed: Environment,
+    turned: Mapping[Var, jax.Array],
+    carry: list,
+    inputs: list,
+    reverse: bool,
 ) -> tuple[list, list]:
-    """One chunk of time: all steps of ``before`` at once, the loop, all steps of ``after`` at once."""
+    """One chunk of time: all steps of ``before`` at once, the loop, all steps of ``after`` at once.
+
+    ``fixed`` holds the values that are the same at every step, ``turned`` what :func:`turned_products` made of them.
+    """
     step, time_steps = plan.step, inputs[0].shape[0]
-    fixed = step.environment(params)
     stacked = dict(zip(step.inputs, inputs, strict=True))
 
     def stage(equations: list, reads: list, results: list) -> None:
@@ -161,7 +175,7 @@ def run_stages(
             members = [plan.loop_inputs[i] for i in pack]
             sizes = [aval(v).shape[-1] for v in members] if len(pack) > 1 else []
             environment.update(zip(members, lax.split(value, sizes, value.ndim - 1) if sizes else [value]))
-        evaluate(plan.loop, environment)
+        evaluate_loop(plan.loop, environment, turned)
         new_carry = [typed_like(read(environment, v), c) for v, c in zip(step.new_carry, carry, strict=True)]
         return new_carry, [environment[v] for v in plan.emitted]
 

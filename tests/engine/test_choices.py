@@ -6,6 +6,7 @@
 import dataclasses
 
 import jax
+import jax.extend
 import jax.numpy as jnp
 import pytest
 
@@ -20,11 +21,12 @@ from tests.trees import assert_trees_close
 TIME, BATCH = 23, 4
 CELLS = {"LSTM": LSTM(input_size=3, hidden_size=4), "GRU": GRU(input_size=3, hidden_size=4, reset="before")}
 GROUPS = {
-    "chunks": ("chunk_bytes", "shortest", "longest"),
+    "chunks": ("chunk_bytes", "shortest", "whole_bytes"),
     "fetch ahead": ("fetch_ahead",),
     "pack": ("pack_below",),
     "transpose apart": ("transpose_apart",),
     "blocks": ("batch_blocks",),
+    "turn": ("turn_above", "turn_rows", "turn_steps"),
     "recompute": ("keep_below", "recompute_below"),
 }
 ONE_CHANGED = {"all on": EVERY_CHOICE_ON, "all off": Choices()} | {
@@ -40,10 +42,10 @@ def test_every_choice_is_here():
     assert all(getattr(EVERY_CHOICE_ON, field) != getattr(Choices(), field) for field in fields)
 
 
-def arguments(cell):
+def arguments(cell, batch=BATCH):
     draw = jax.random.split(jax.random.key(0), 3)
-    carry = jax.tree.map(lambda a: a + 0.3, cell.initial_carry((BATCH,)))
-    return cell.init(draw[0]), jax.random.normal(draw[1], (TIME, BATCH, 3)), carry
+    carry = jax.tree.map(lambda a: a + 0.3, cell.initial_carry((batch,)))
+    return cell.init(draw[0]), jax.random.normal(draw[1], (TIME, batch, 3)), carry
 
 
 def everything(cell, mode, chosen):
@@ -89,6 +91,45 @@ def test_products_are_computed_again_only_where_keeping_costs_more():
 
 def test_chunks_divide_the_time_where_a_length_near_does():
     assert [dividing(time, 45) for time in (2048, 2047, 2053, 45)] == [32, 23, 45, 45]
+
+
+def test_a_short_sequence_is_taken_at_once():
+    chosen = Choices(chunk_bytes=1000, whole_bytes=2000)
+    assert [chosen.chunk_length(time, 10) for time in (150, 200, 201)] == [150, 200, 67]
+    # Every block of the batch may hand on that much.
+    assert dataclasses.replace(chosen, batch_blocks=2).chunk_length(400, 10) == 400
+
+
+def left_operands(jaxpr):
+    """Shapes of the left operands of all products, inner programs among them."""
+    found = []
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "dot_general":
+            found.append(equation.invars[0].aval.shape)
+        for inner in jax.extend.core.jaxprs_in_params(equation.params):
+            found += left_operands(inner)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("changes", "turns"),
+    [
+        ({}, True),
+        ({"turn_above": 4 * 16 * 4 + 1}, False),
+        ({"turn_rows": range(7, 100)}, False),
+        ({"turn_rows": range(3, 4), "batch_blocks": 2}, True),
+        ({"turn_steps": TIME + 1}, False),
+    ],
+)
+def test_products_with_a_large_matrix_are_computed_from_the_other_side(changes, turns):
+    chosen = Choices(turn_above=4 * 16 * 4, turn_rows=range(6, 7), turn_steps=TIME)
+    cell = CELLS["LSTM"]
+    loss = lambda *values: jnp.sum(seqjax.scan(cell, *values)[1] ** 2)
+    with force(dataclasses.replace(chosen, **changes)):
+        shapes = left_operands(jax.make_jaxpr(jax.grad(loss))(*arguments(cell, batch=6)).jaxpr)
+    # As written, the loop multiplies [batch, 4] @ [4, 16] forwards and [batch, 16] @ [16, 4] backwards.
+    assert [shape in shapes for shape in ((6, 4), (6, 16))] == [not turns] * 2
+    assert [shape in shapes for shape in ((16, 4), (4, 16))] == [turns] * 2
 
 
 def test_an_accelerator_takes_all_steps_at_once(monkeypatch):
