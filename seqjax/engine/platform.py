@@ -24,15 +24,18 @@ class Choices:
         shortest: the least number of steps in a chunk: less makes small products of large ones.
         whole_bytes: a sequence is taken at once where its steps hand on no more than this, all together, in each block
             of the batch.
-        fetch_ahead: loops fetch the inputs of the next step; see :func:`seqjax.engine.chunks.scan_fetching_ahead`.
+        fetch_apart: loops fetch the inputs of a step on their own; see
+            :func:`seqjax.engine.chunks.scan_fetching_apart`.
         pack_below: values of at most this many bytes are laid side by side before a loop that reads them, as each read
             then costs more for being a read than for what it reads.
         transpose_apart: transpose operands before a contraction over time, not in it.
         batch_blocks: sums over time and batch are kept apart for so many blocks of the batch until the end.
-        turn_above: products of a loop with matrices of this many bytes or more are computed from the other side (see
-            :mod:`seqjax.engine.turned`),
-        turn_rows: where they have so many rows in each block of the batch,
-        turn_steps: and the loop so many steps or more, which pay for the transposition.
+        few_rows: a loop's products with large matrices are computed in another way (see
+            :mod:`seqjax.engine.loop_products`) where they have so many rows in each block of the batch:
+        turn_above: with matrices of this many bytes or more from the other side,
+        turn_steps: in loops of so many steps or more, which pay for the transposition;
+        piece_bytes: with smaller ones of three or more pieces of this many bytes in such pieces,
+        piece_columns: of so many columns at least.
         keep_below: up to this many bytes of a whole sequence the backward pass is given all that it would otherwise
             compute again.
         recompute_below: beyond that, products of at most so many operations for each byte of their result are computed
@@ -42,13 +45,15 @@ class Choices:
     chunk_bytes: int | None = None
     shortest: int = 8
     whole_bytes: int = 0
-    fetch_ahead: bool = False
+    fetch_apart: bool = False
     pack_below: int = 0
     transpose_apart: bool = False
     batch_blocks: int = 1
+    few_rows: range = range(0)
     turn_above: float = math.inf
-    turn_rows: range = range(0)
     turn_steps: int = 0
+    piece_bytes: float = math.inf
+    piece_columns: int = 1
     keep_below: float = math.inf
     recompute_below: float = 0.0
 
@@ -61,9 +66,16 @@ class Choices:
         return time_steps if small or time_steps <= 1.5 * wanted else dividing(time_steps, wanted)
 
     def turns(self, matrix_bytes: int, rows: int, time_steps: int) -> bool:
-        """Whether a loop turns its product of so many rows with a matrix."""
+        """Whether a loop computes its product of so many rows with a matrix from the other side."""
         large, long = matrix_bytes >= self.turn_above, time_steps >= self.turn_steps
-        return large and long and rows // self.batch_blocks in self.turn_rows
+        return large and long and rows // self.batch_blocks in self.few_rows
+
+    def piece_width(self, matrix_bytes: int, columns: int, rows: int) -> int | None:
+        """How many columns of a matrix a loop multiplies at once; ``None`` for all."""
+        if matrix_bytes < 3 * self.piece_bytes or rows // self.batch_blocks not in self.few_rows:
+            return None
+        width = max(int(self.piece_bytes * columns // matrix_bytes), self.piece_columns)
+        return width if width < columns else None
 
 
 _forced: list[Choices] = []
@@ -83,13 +95,15 @@ def choices() -> Choices:
     return Choices(
         chunk_bytes=6 * 2**20,
         whole_bytes=12 * 2**20,
-        fetch_ahead=True,
+        fetch_apart=True,
         pack_below=2048,
         transpose_apart=True,
         batch_blocks=1 if inside_shard_map else jax.device_count(),
+        few_rows=range(8, 65),
         turn_above=3 * 2**20,
-        turn_rows=range(8, 65),
         turn_steps=16,
+        piece_bytes=2**18 if jax.device_count() > 1 else math.inf,
+        piece_columns=64,
         keep_below=32 * 2**20,
         recompute_below=40.0,
     )

@@ -6,7 +6,7 @@ code: the backward pass of a step is a step (see :mod:`seqjax.engine.gradient`).
 """
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -14,13 +14,13 @@ import jax.numpy as jnp
 from jax import lax
 from jax.extend.core import Literal, Var
 
-from seqjax.engine.chunks import in_chunks, next_in_loop, scan_fetching_ahead
+from seqjax.engine.chunks import in_chunks, next_in_loop, scan_fetching_apart
 from seqjax.engine.equations import Environment, aval, bytes_of, evaluate, read
 from seqjax.engine.gradient import accumulator
+from seqjax.engine.loop_products import Layouts, evaluate_loop, layouts
 from seqjax.engine.plan import Plan
 from seqjax.engine.platform import Choices
 from seqjax.engine.program import Program, typed_like
-from seqjax.engine.turned import evaluate_loop, turned_products
 from seqjax.engine.varying import reverse_mode_only, same_variation, zeros_like_varying
 
 
@@ -68,7 +68,7 @@ def _run_backward(program: Program, residuals: tuple, cotangents: tuple) -> tupl
     ahead = {v: (kept[gradient.one_later[v]], c) for v, c in zip(body.carry, carry) if v in gradient.one_later}
     time_steps = inputs[0].shape[0]
     fixed = gradient.plan.step.environment(gradient.frontier_values(params))
-    turned = turned_products(gradient.plan, fixed, time_steps, choices)
+    matrices = layouts(gradient.plan, fixed, time_steps, choices)
     stacked = [*saved, *inputs, *(d_outputs[i] for i in gradient.outputs)]
     zeros = lambda v: zeros_like_varying(accumulator(v), stacked)
 
@@ -78,7 +78,7 @@ def _run_backward(program: Program, residuals: tuple, cotangents: tuple) -> tupl
         for v, value in zip(ahead, following, strict=True):
             values[v] = next_in_loop(values[gradient.one_later[v]], value, not program.reverse)
         inputs = [*(values[v] for v in gradient.recalled), *inputs[len(saved) :]]
-        carry, outputs = run_stages(gradient.plan, choices, fixed, turned, carry, inputs, not program.reverse)
+        carry, outputs = run_stages(gradient.plan, choices, fixed, matrices, carry, inputs, not program.reverse)
         d_summed, d_inputs, contracted, moving = gradient.split_outputs(outputs)
         sums = [a + d.astype(a.dtype).sum(0) for a, d in zip(sums, d_summed, strict=True)]
         rest = iter(moving)
@@ -135,8 +135,8 @@ def _run_plan(
 ) -> tuple[list, list]:
     time_steps = inputs[0].shape[0]
     fixed = plan.step.environment(params)
-    turned = turned_products(plan, fixed, time_steps, choices)
-    run_chunk = lambda carry, inputs, _: run_stages(plan, choices, fixed, turned, carry, inputs, reverse)
+    matrices = layouts(plan, fixed, time_steps, choices)
+    run_chunk = lambda carry, inputs, _: run_stages(plan, choices, fixed, matrices, carry, inputs, reverse)
     length = choices.chunk_length(time_steps, plan.bytes_per_step)
     return in_chunks(run_chunk, carry, inputs, length, reverse)
 
@@ -145,14 +145,14 @@ def run_stages(
     plan: Plan,
     choices: Choices,
     fixed: Environment,
-    turned: Mapping[Var, jax.Array],
+    matrices: Layouts,
     carry: list,
     inputs: list,
     reverse: bool,
 ) -> tuple[list, list]:
     """One chunk of time: all steps of ``before`` at once, the loop, all steps of ``after`` at once.
 
-    ``fixed`` holds the values that are the same at every step, ``turned`` what :func:`turned_products` made of them.
+    ``fixed`` holds the values that are the same at every step, ``matrices`` other layouts of some.
     """
     step, time_steps = plan.step, inputs[0].shape[0]
     stacked = dict(zip(step.inputs, inputs, strict=True))
@@ -175,7 +175,7 @@ def run_stages(
             members = [plan.loop_inputs[i] for i in pack]
             sizes = [aval(v).shape[-1] for v in members] if len(pack) > 1 else []
             environment.update(zip(members, lax.split(value, sizes, value.ndim - 1) if sizes else [value]))
-        evaluate_loop(plan.loop, environment, turned)
+        evaluate_loop(plan.loop, environment, matrices)
         new_carry = [typed_like(read(environment, v), c) for v, c in zip(step.new_carry, carry, strict=True)]
         return new_carry, [environment[v] for v in plan.emitted]
 
@@ -183,7 +183,7 @@ def run_stages(
     if step.carry or plan.loop:
         values = [[stacked[plan.loop_inputs[i]] for i in pack] for pack in packs]
         values = [jnp.concatenate(pack, -1) if len(pack) > 1 else pack[0] for pack in values]
-        loop = scan_fetching_ahead if values and choices.fetch_ahead else lax.scan
+        loop = scan_fetching_apart if values and choices.fetch_apart else lax.scan
         carry, emitted = loop(loop_step, carry, values, length=time_steps, reverse=reverse)
         stacked.update(zip(plan.emitted, emitted, strict=True))
     stage(plan.after, plan.after_inputs, plan.after_results)

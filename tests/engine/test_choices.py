@@ -22,11 +22,12 @@ TIME, BATCH = 23, 4
 CELLS = {"LSTM": LSTM(input_size=3, hidden_size=4), "GRU": GRU(input_size=3, hidden_size=4, reset="before")}
 GROUPS = {
     "chunks": ("chunk_bytes", "shortest", "whole_bytes"),
-    "fetch ahead": ("fetch_ahead",),
+    "fetch apart": ("fetch_apart",),
     "pack": ("pack_below",),
     "transpose apart": ("transpose_apart",),
     "blocks": ("batch_blocks",),
-    "turn": ("turn_above", "turn_rows", "turn_steps"),
+    "turn": ("turn_above", "turn_steps", "few_rows"),
+    "pieces": ("piece_bytes", "piece_columns", "few_rows"),
     "recompute": ("keep_below", "recompute_below"),
 }
 ONE_CHANGED = {"all on": EVERY_CHOICE_ON, "all off": Choices()} | {
@@ -100,36 +101,58 @@ def test_a_short_sequence_is_taken_at_once():
     assert dataclasses.replace(chosen, batch_blocks=2).chunk_length(400, 10) == 400
 
 
-def left_operands(jaxpr):
-    """Shapes of the left operands of all products, inner programs among them."""
+def operands(jaxpr):
+    """Shapes of the operands of all products, inner programs among them."""
     found = []
     for equation in jaxpr.eqns:
         if equation.primitive.name == "dot_general":
-            found.append(equation.invars[0].aval.shape)
+            found.append(tuple(operand.aval.shape for operand in equation.invars))
         for inner in jax.extend.core.jaxprs_in_params(equation.params):
-            found += left_operands(inner)
+            found += operands(inner)
     return found
 
 
-@pytest.mark.parametrize(
-    ("changes", "turns"),
-    [
-        ({}, True),
-        ({"turn_above": 4 * 16 * 4 + 1}, False),
-        ({"turn_rows": range(7, 100)}, False),
-        ({"turn_rows": range(3, 4), "batch_blocks": 2}, True),
-        ({"turn_steps": TIME + 1}, False),
-    ],
-)
-def test_products_with_a_large_matrix_are_computed_from_the_other_side(changes, turns):
-    chosen = Choices(turn_above=4 * 16 * 4, turn_rows=range(6, 7), turn_steps=TIME)
+def backward_pass(batch, chosen):
     cell = CELLS["LSTM"]
     loss = lambda *values: jnp.sum(seqjax.scan(cell, *values)[1] ** 2)
-    with force(dataclasses.replace(chosen, **changes)):
-        shapes = left_operands(jax.make_jaxpr(jax.grad(loss))(*arguments(cell, batch=6)).jaxpr)
-    # As written, the loop multiplies [batch, 4] @ [4, 16] forwards and [batch, 16] @ [16, 4] backwards.
-    assert [shape in shapes for shape in ((6, 4), (6, 16))] == [not turns] * 2
-    assert [shape in shapes for shape in ((16, 4), (4, 16))] == [turns] * 2
+    with force(chosen):
+        return jax.jit(jax.grad(loss)).trace(*arguments(cell, batch))
+
+
+# What the LSTM's loops multiply, forwards and backwards.
+AS_WRITTEN = ((6, 4), (4, 16)), ((6, 16), (16, 4))
+FROM_THE_OTHER_SIDE = ((16, 4), (4, 6)), ((4, 16), (16, 6))
+IN_PIECES = ((6, 4), (4, 5)), ((6, 4), (4, 1)), ((6, 16), (16, 1))
+MATRIX = 4 * 16 * 4  # bytes
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"turn_above": MATRIX}, FROM_THE_OTHER_SIDE),
+        ({"turn_above": MATRIX, "piece_bytes": 1}, FROM_THE_OTHER_SIDE),
+        ({"turn_above": MATRIX + 1}, AS_WRITTEN),
+        ({"turn_above": MATRIX, "few_rows": range(7, 100)}, AS_WRITTEN),
+        ({"turn_above": MATRIX, "few_rows": range(3, 4), "batch_blocks": 2}, FROM_THE_OTHER_SIDE),
+        ({"turn_above": MATRIX, "turn_steps": TIME + 1}, AS_WRITTEN),
+        ({"piece_bytes": MATRIX / 3}, IN_PIECES),
+        ({"piece_bytes": MATRIX / 2}, AS_WRITTEN),
+        ({"piece_bytes": MATRIX / 3, "few_rows": range(7, 100)}, AS_WRITTEN),
+        ({"piece_bytes": MATRIX / 3, "piece_columns": 16}, AS_WRITTEN),
+    ],
+)
+def test_products_with_a_large_matrix(changes, expected):
+    found = operands(backward_pass(6, Choices(**{"few_rows": range(6, 7), "turn_steps": TIME} | changes)).jaxpr)
+    others = {*AS_WRITTEN, *FROM_THE_OTHER_SIDE, *IN_PIECES} - set(expected)
+    assert set(expected) <= set(found)
+    assert others.isdisjoint(found)
+
+
+def test_the_inputs_of_a_step_are_fetched_apart_from_the_work_that_reads_them():
+    """The compiler must not inline the call, or it fuses what is fetched with what reads it."""
+    compiled = {state: backward_pass(BATCH, Choices(fetch_apart=state)).lower().compile() for state in (True, False)}
+    calls = {state: program.as_text().count(" call(") for state, program in compiled.items()}
+    assert calls == {True: 2, False: 0}  # one in the loop of each direction
 
 
 def test_an_accelerator_takes_all_steps_at_once(monkeypatch):
