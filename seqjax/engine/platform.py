@@ -24,7 +24,7 @@ class Choices:
         shortest: the least number of steps in a chunk: less makes small products of large ones.
         whole_bytes: a sequence is taken at once where its steps hand on no more than this, all together, in each block
             of the batch.
-        fetch_apart: loops fetch the inputs of a step on their own; see
+        fetch_apart: loops fetch those inputs of a step that they read in parts on their own; see
             :func:`seqjax.engine.chunks.scan_fetching_apart`.
         pack_below: values of at most this many bytes are laid side by side before a loop that reads them, as each read
             then costs more for being a read than for what it reads.

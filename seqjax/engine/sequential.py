@@ -12,10 +12,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.extend.core import Literal, Var
+from jax.extend.core import JaxprEqn, Literal, Var
 
 from seqjax.engine.chunks import in_chunks, next_in_loop, scan_fetching_apart
-from seqjax.engine.equations import Environment, aval, bytes_of, evaluate, read
+from seqjax.engine.equations import Environment, aval, bytes_of, evaluate, read, variables
 from seqjax.engine.gradient import accumulator
 from seqjax.engine.loop_products import Layouts, evaluate_loop, layouts
 from seqjax.engine.plan import Plan
@@ -123,6 +123,17 @@ def _packs(values: Sequence[Var], pack_below: int) -> list[list[int]]:
     return list(groups.values())
 
 
+def _read_in_parts(equations: Sequence[JaxprEqn]) -> set[Var]:
+    """What is split, and what is added, multiplied and the like to what is split."""
+    in_parts: set[Var] = set()
+    for equation in reversed(equations):
+        name = equation.primitive.name
+        makes_part = not in_parts.isdisjoint(equation.outvars) and name not in ("dot_general", "concatenate")
+        if name in ("split", "slice") or makes_part:
+            in_parts.update(variables(equation.invars))
+    return in_parts
+
+
 def _place(values: Sequence[Any], positions: Sequence[int], count: int) -> list[Any]:
     placed: list[Any] = [None] * count
     for position, value in zip(positions, values, strict=True):
@@ -183,8 +194,12 @@ def run_stages(
     if step.carry or plan.loop:
         values = [[stacked[plan.loop_inputs[i]] for i in pack] for pack in packs]
         values = [jnp.concatenate(pack, -1) if len(pack) > 1 else pack[0] for pack in values]
-        loop = scan_fetching_apart if values and choices.fetch_apart else lax.scan
-        carry, emitted = loop(loop_step, carry, values, length=time_steps, reverse=reverse)
+        if choices.fetch_apart and values:
+            in_parts = _read_in_parts(plan.loop)
+            apart = [len(pack) > 1 or plan.loop_inputs[pack[0]] in in_parts for pack in packs]
+            carry, emitted = scan_fetching_apart(loop_step, carry, values, apart, reverse)
+        else:
+            carry, emitted = lax.scan(loop_step, carry, values, length=time_steps, reverse=reverse)
         stacked.update(zip(plan.emitted, emitted, strict=True))
     stage(plan.after, plan.after_inputs, plan.after_results)
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import pytest
 
 import seqjax
-from seqjax.cells import GRU, LSTM
+from seqjax.cells import GRU, LSTM, Elman
 from seqjax.engine.chunks import dividing
 from seqjax.engine.platform import Choices, choices, force
 from seqjax.engine.program import Program
@@ -148,11 +148,21 @@ def test_products_with_a_large_matrix(changes, expected):
     assert others.isdisjoint(found)
 
 
-def test_the_inputs_of_a_step_are_fetched_apart_from_the_work_that_reads_them():
+def test_inputs_that_a_loop_reads_in_parts_are_fetched_apart():
     """The compiler must not inline the call, or it fuses what is fetched with what reads it."""
-    compiled = {state: backward_pass(BATCH, Choices(fetch_apart=state)).lower().compile() for state in (True, False)}
-    calls = {state: program.as_text().count(" call(") for state, program in compiled.items()}
-    assert calls == {True: 2, False: 0}  # one in the loop of each direction
+
+    def calls(cell, **options):
+        with force(Choices(**options)):
+            program = jax.jit(jax.grad(lambda *values: jnp.sum(seqjax.scan(cell, *values)[1]))).lower(*arguments(cell))
+        return program.compile().as_text().count("to_apply=%_fetch")
+
+    lstm, elman = CELLS["LSTM"], Elman(input_size=3, hidden_size=4)
+    # Forwards the LSTM splits the sum of what it fetches and a product into gates; backwards nothing is split.
+    assert calls(lstm, fetch_apart=True) == 1
+    assert calls(elman, fetch_apart=True) == 0
+    # What is packed is read in parts.
+    assert calls(elman, fetch_apart=True, pack_below=2**20) == 1
+    assert calls(lstm, fetch_apart=False) == 0
 
 
 def test_an_accelerator_takes_all_steps_at_once(monkeypatch):
