@@ -14,6 +14,7 @@ def scan_fetching_apart(
     carry: Any,
     inputs: Sequence[jax.Array],
     apart: Sequence[bool],
+    length: int,
     reverse: bool,
 ) -> tuple[Any, Any]:
     """``lax.scan`` that fetches some of a step's inputs, those that are ``apart``, in a call of their own.
@@ -25,7 +26,7 @@ def scan_fetching_apart(
     split = lambda flag: [a for a, is_apart in zip(inputs, apart, strict=True) if is_apart == flag]
     called, direct = split(True), split(False)
     if not called:
-        return lax.scan(step, carry, direct, reverse=reverse)
+        return lax.scan(step, carry, direct, length=length, reverse=reverse)
 
     def fetch_and_step(carry: Any, inputs: tuple[jax.Array, list]) -> tuple[Any, Any]:
         time, values = inputs
@@ -34,7 +35,7 @@ def scan_fetching_apart(
         sources = {True: iter(fetched), False: iter(values)}
         return step(carry, [next(sources[is_apart]) for is_apart in apart])
 
-    return lax.scan(fetch_and_step, carry, (jnp.arange(called[0].shape[0]), direct), reverse=reverse)
+    return lax.scan(fetch_and_step, carry, (jnp.arange(length), direct), reverse=reverse)
 
 
 @jax.jit

@@ -194,12 +194,10 @@ def run_stages(
     if step.carry or plan.loop:
         values = [[stacked[plan.loop_inputs[i]] for i in pack] for pack in packs]
         values = [jnp.concatenate(pack, -1) if len(pack) > 1 else pack[0] for pack in values]
-        if choices.fetch_apart and values:
-            in_parts = _read_in_parts(plan.loop)
-            apart = [len(pack) > 1 or plan.loop_inputs[pack[0]] in in_parts for pack in packs]
-            carry, emitted = scan_fetching_apart(loop_step, carry, values, apart, reverse)
-        else:
-            carry, emitted = lax.scan(loop_step, carry, values, length=time_steps, reverse=reverse)
+        in_parts = _read_in_parts(plan.loop)
+        apart = [len(pack) > 1 or plan.loop_inputs[pack[0]] in in_parts for pack in packs]
+        apart = apart if choices.fetch_apart else [False] * len(packs)
+        carry, emitted = scan_fetching_apart(loop_step, carry, values, apart, time_steps, reverse)
         stacked.update(zip(plan.emitted, emitted, strict=True))
     stage(plan.after, plan.after_inputs, plan.after_results)
 
