@@ -1,4 +1,4 @@
-"""Loops over steps, and over chunks of time."""
+"""Loops over chunks of time."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -6,42 +6,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.experimental.xla_metadata import set_xla_metadata
-
-
-def scan_fetching_apart(
-    step: Callable[[Any, list], tuple[Any, Any]],
-    carry: Any,
-    inputs: Sequence[jax.Array],
-    apart: Sequence[bool],
-    length: int,
-    reverse: bool,
-) -> tuple[Any, Any]:
-    """``lax.scan`` that fetches some of a step's inputs, those that are ``apart``, in a call of their own.
-
-    XLA's CPU compiler fuses the fetching of a step's inputs into the elementwise work that reads them. Where that work
-    is on parts of them, one gate after the other, the compiler does not vectorise what comes of it. A call that it may
-    not inline keeps them apart: they arrive in buffers of their own, and the same work takes up to half the time less.
-    """
-    split = lambda flag: [a for a, is_apart in zip(inputs, apart, strict=True) if is_apart == flag]
-    called, direct = split(True), split(False)
-    if not called:
-        return lax.scan(step, carry, direct, length=length, reverse=reverse)
-
-    def fetch_and_step(carry: Any, inputs: tuple[jax.Array, list]) -> tuple[Any, Any]:
-        time, values = inputs
-        with set_xla_metadata(inlineable="false"):
-            fetched = _fetch(called, time)
-        sources = {True: iter(fetched), False: iter(values)}
-        return step(carry, [next(sources[is_apart]) for is_apart in apart])
-
-    return lax.scan(fetch_and_step, carry, (jnp.arange(length), direct), reverse=reverse)
-
-
-@jax.jit
-def _fetch(inputs: list[jax.Array], time: jax.Array) -> list[jax.Array]:
-    starts = lambda a: (time, *[jnp.zeros_like(time)] * (a.ndim - 1))
-    return [lax.squeeze(lax.dynamic_slice(a, starts(a), (1, *a.shape[1:])), (0,)) for a in inputs]
 
 
 def dividing(time_steps: int, wanted: int) -> int:

@@ -15,11 +15,13 @@ loop:
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend.core import JaxprEqn, Literal, Var
 
 from seqjax.engine.equations import Environment, aval, bytes_of, evaluate, read
@@ -58,12 +60,27 @@ def evaluate_loop(equations: Sequence[JaxprEqn], environment: Environment, layou
         if isinstance(matrix, jax.Array):
             moving = lax.optimization_barrier(jnp.moveaxis(moving, -1, 0))
             product = lax.dot_general(matrix, moving, (((1,), (0,)), ((), ())), **options)
-            product = jnp.moveaxis(lax.optimization_barrier(product), 0, -1)
-            environment[equation.outvars[0]] = lax.optimization_barrier(product)
+            environment[equation.outvars[0]] = in_own_call(_turn_back, product)
         else:
             numbers = equation.params["dimension_numbers"]
             parts = [lax.dot_general(moving, piece, numbers, **options) for piece in matrix]
             environment[equation.outvars[0]] = lax.concatenate(parts, moving.ndim - 1)
+
+
+def in_own_call(function: Callable[..., Any], *arguments: Any) -> Any:
+    """The result of a jitted function, in a call that XLA may not inline: its results arrive in buffers of their own."""
+    with set_xla_metadata(inlineable="false"):
+        return function(*arguments)
+
+
+@jax.jit
+def _turn_back(product: jax.Array) -> jax.Array:
+    """What was computed from the other side, as if it had not been.
+
+    Made flat in between, the result is laid out row by row; XLA would hand on the same memory, read column by column.
+    """
+    turned = jnp.moveaxis(product, 0, -1)
+    return lax.optimization_barrier(turned.reshape(-1)).reshape(turned.shape)
 
 
 def _multiplies_matrix(equation: JaxprEqn, fixed: Environment) -> bool:

@@ -25,7 +25,8 @@ class Choices:
         whole_bytes: a sequence is taken at once where its steps hand on no more than this, all together, in each block
             of the batch.
         fetch_apart: loops fetch those inputs of a step that they read in parts on their own; see
-            :func:`seqjax.engine.chunks.scan_fetching_apart`.
+            :mod:`seqjax.engine.loop`.
+        write_over: loops write what they can over what they have read; see there too.
         pack_below: values of at most this many bytes are laid side by side before a loop that reads them, as each read
             then costs more for being a read than for what it reads.
         transpose_apart: transpose operands before a contraction over time, not in it.
@@ -46,6 +47,7 @@ class Choices:
     shortest: int = 8
     whole_bytes: int = 0
     fetch_apart: bool = False
+    write_over: bool = False
     pack_below: int = 0
     transpose_apart: bool = False
     batch_blocks: int = 1
@@ -96,6 +98,7 @@ def choices() -> Choices:
         chunk_bytes=6 * 2**20,
         whole_bytes=12 * 2**20,
         fetch_apart=True,
+        write_over=True,
         pack_below=2048,
         transpose_apart=True,
         batch_blocks=1 if inside_shard_map else jax.device_count(),

@@ -12,15 +12,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.extend.core import JaxprEqn, Literal, Var
+from jax.extend.core import Literal, Var
 
-from seqjax.engine.chunks import in_chunks, next_in_loop, scan_fetching_apart
-from seqjax.engine.equations import Environment, aval, bytes_of, evaluate, read, variables
+from seqjax.engine.chunks import in_chunks, next_in_loop
+from seqjax.engine.equations import aval, evaluate, read
 from seqjax.engine.gradient import accumulator
-from seqjax.engine.loop_products import Layouts, evaluate_loop, layouts
+from seqjax.engine.loop import Loop
 from seqjax.engine.plan import Plan
 from seqjax.engine.platform import Choices
-from seqjax.engine.program import Program, typed_like
+from seqjax.engine.program import Program
 from seqjax.engine.varying import reverse_mode_only, same_variation, zeros_like_varying
 
 
@@ -68,7 +68,7 @@ def _run_backward(program: Program, residuals: tuple, cotangents: tuple) -> tupl
     ahead = {v: (kept[gradient.one_later[v]], c) for v, c in zip(body.carry, carry) if v in gradient.one_later}
     time_steps = inputs[0].shape[0]
     fixed = gradient.plan.step.environment(gradient.frontier_values(params))
-    matrices = layouts(gradient.plan, fixed, time_steps, choices)
+    loop = Loop(gradient.plan, fixed, time_steps, choices)
     stacked = [*saved, *inputs, *(d_outputs[i] for i in gradient.outputs)]
     zeros = lambda v: zeros_like_varying(accumulator(v), stacked)
 
@@ -78,7 +78,7 @@ def _run_backward(program: Program, residuals: tuple, cotangents: tuple) -> tupl
         for v, value in zip(ahead, following, strict=True):
             values[v] = next_in_loop(values[gradient.one_later[v]], value, not program.reverse)
         inputs = [*(values[v] for v in gradient.recalled), *inputs[len(saved) :]]
-        carry, outputs = run_stages(gradient.plan, choices, fixed, matrices, carry, inputs, not program.reverse)
+        carry, outputs = run_stages(loop, carry, inputs, not program.reverse)
         d_summed, d_inputs, contracted, moving = gradient.split_outputs(outputs)
         sums = [a + d.astype(a.dtype).sum(0) for a, d in zip(sums, d_summed, strict=True)]
         rest = iter(moving)
@@ -93,7 +93,7 @@ def _run_backward(program: Program, residuals: tuple, cotangents: tuple) -> tupl
         [zeros(v) for v in gradient.summed],
         [zeros_like_varying(contraction.start, stacked) for contraction in gradient.contractions],
     )
-    chunk = choices.chunk_length(time_steps, gradient.plan.bytes_per_step)
+    chunk = choices.chunk_length(time_steps, loop.bytes_per_step)
     (carry, sums, totals), d_inputs = in_chunks(
         run_chunk, state, stacked, chunk, not program.reverse, list(ahead.values())
     )
@@ -114,26 +114,6 @@ def _run_backward(program: Program, residuals: tuple, cotangents: tuple) -> tupl
 _run.defvjp(_run_forward, _run_backward)
 
 
-def _packs(values: Sequence[Var], pack_below: int) -> list[list[int]]:
-    """Positions of the values, those that may lie side by side together."""
-    groups: dict[Any, list[int]] = {}
-    for index, v in enumerate(values):
-        small = aval(v).ndim > 0 and bytes_of(v) <= pack_below
-        groups.setdefault((aval(v).shape[:-1], aval(v).dtype) if small else index, []).append(index)
-    return list(groups.values())
-
-
-def _read_in_parts(equations: Sequence[JaxprEqn]) -> set[Var]:
-    """What is split, and what is added, multiplied and the like to what is split."""
-    in_parts: set[Var] = set()
-    for equation in reversed(equations):
-        name = equation.primitive.name
-        makes_part = not in_parts.isdisjoint(equation.outvars) and name not in ("dot_general", "concatenate")
-        if name in ("split", "slice") or makes_part:
-            in_parts.update(variables(equation.invars))
-    return in_parts
-
-
 def _place(values: Sequence[Any], positions: Sequence[int], count: int) -> list[Any]:
     placed: list[Any] = [None] * count
     for position, value in zip(positions, values, strict=True):
@@ -145,27 +125,15 @@ def _run_plan(
     plan: Plan, choices: Choices, reverse: bool, params: list, carry: list, inputs: list
 ) -> tuple[list, list]:
     time_steps = inputs[0].shape[0]
-    fixed = plan.step.environment(params)
-    matrices = layouts(plan, fixed, time_steps, choices)
-    run_chunk = lambda carry, inputs, _: run_stages(plan, choices, fixed, matrices, carry, inputs, reverse)
-    length = choices.chunk_length(time_steps, plan.bytes_per_step)
+    loop = Loop(plan, plan.step.environment(params), time_steps, choices)
+    run_chunk = lambda carry, inputs, _: run_stages(loop, carry, inputs, reverse)
+    length = choices.chunk_length(time_steps, loop.bytes_per_step)
     return in_chunks(run_chunk, carry, inputs, length, reverse)
 
 
-def run_stages(
-    plan: Plan,
-    choices: Choices,
-    fixed: Environment,
-    matrices: Layouts,
-    carry: list,
-    inputs: list,
-    reverse: bool,
-) -> tuple[list, list]:
-    """One chunk of time: all steps of ``before`` at once, the loop, all steps of ``after`` at once.
-
-    ``fixed`` holds the values that are the same at every step, ``matrices`` other layouts of some.
-    """
-    step, time_steps = plan.step, inputs[0].shape[0]
+def run_stages(loop: Loop, carry: list, inputs: list, reverse: bool) -> tuple[list, list]:
+    """One chunk of time: all steps of ``before`` at once, the loop, all steps of ``after`` at once."""
+    plan, step, fixed, time_steps = loop.plan, loop.plan.step, loop.fixed, inputs[0].shape[0]
     stacked = dict(zip(step.inputs, inputs, strict=True))
 
     def stage(equations: list, reads: list, results: list) -> None:
@@ -178,26 +146,9 @@ def run_stages(
             values = jax.vmap(one_step, axis_size=time_steps)([stacked[v] for v in reads])
             stacked.update(zip(results, values, strict=True))
 
-    packs = _packs(plan.loop_inputs, choices.pack_below)
-
-    def loop_step(carry: list, values: list) -> tuple[list, list]:
-        environment = {**fixed, **dict(zip(step.carry, carry, strict=True))}
-        for pack, value in zip(packs, values, strict=True):
-            members = [plan.loop_inputs[i] for i in pack]
-            sizes = [aval(v).shape[-1] for v in members] if len(pack) > 1 else []
-            environment.update(zip(members, lax.split(value, sizes, value.ndim - 1) if sizes else [value]))
-        evaluate_loop(plan.loop, environment, matrices)
-        new_carry = [typed_like(read(environment, v), c) for v, c in zip(step.new_carry, carry, strict=True)]
-        return new_carry, [environment[v] for v in plan.emitted]
-
     stage(plan.before, step.inputs, plan.before_results)
     if step.carry or plan.loop:
-        values = [[stacked[plan.loop_inputs[i]] for i in pack] for pack in packs]
-        values = [jnp.concatenate(pack, -1) if len(pack) > 1 else pack[0] for pack in values]
-        in_parts = _read_in_parts(plan.loop)
-        apart = [len(pack) > 1 or plan.loop_inputs[pack[0]] in in_parts for pack in packs]
-        apart = apart if choices.fetch_apart else [False] * len(packs)
-        carry, emitted = scan_fetching_apart(loop_step, carry, values, apart, time_steps, reverse)
+        carry, emitted = loop.run(carry, stacked, time_steps, reverse)
         stacked.update(zip(plan.emitted, emitted, strict=True))
     stage(plan.after, plan.after_inputs, plan.after_results)
 

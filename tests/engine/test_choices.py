@@ -23,6 +23,7 @@ CELLS = {"LSTM": LSTM(input_size=3, hidden_size=4), "GRU": GRU(input_size=3, hid
 GROUPS = {
     "chunks": ("chunk_bytes", "shortest", "whole_bytes"),
     "fetch apart": ("fetch_apart",),
+    "write over": ("write_over",),
     "pack": ("pack_below",),
     "transpose apart": ("transpose_apart",),
     "blocks": ("batch_blocks",),

@@ -1,0 +1,138 @@
+"""The loop of a plan: how it reads, and where it writes.
+
+What a step computes is little; how XLA's CPU compiler brings its operands and stores its results is much of its time.
+
+*   Reading. The compiler fuses the fetching of a step's inputs into the elementwise work that reads them. Where that
+    work is on parts of them, one gate after the other, it does not vectorise what comes of it. A call that it may not
+    inline keeps them apart: they arrive in buffers of their own, and the same work takes up to half the time less. A
+    product that was computed from the other side (:mod:`seqjax.engine.loop_products`) is turned back in that call too.
+*   Writing. A scan fills the arrays that it will write with zeros, in memory that is new to the process. A value of the
+    shape of one that was computed before the loop, for the loop alone, is written over it instead, step by step: the
+    preactivations over the input's products, say. In the compiled program, the read must come before the write, or XLA
+    copies the whole array at every step; so it does where the read is in that call, and what is written needs
+    something of that call.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.extend.core import JaxprEqn, Var
+
+from seqjax.engine.equations import Environment, aval, bytes_of, read, variables
+from seqjax.engine.loop_products import evaluate_loop, in_own_call, layouts
+from seqjax.engine.plan import Plan
+from seqjax.engine.platform import Choices
+from seqjax.engine.program import typed_like
+
+
+class Loop:
+    """The loop of a plan, for ``fixed`` values that are the same at every step.
+
+    Attributes:
+        packs: which of the plan's inputs of the loop are read together: each one alone, or small ones side by side.
+        apart: the packs that are fetched in a call of their own.
+        written_over: pairs of what is emitted and the pack that it is written over, both by position.
+    """
+
+    def __init__(self, plan: Plan, fixed: Environment, time_steps: int, choices: Choices) -> None:
+        self.plan = plan
+        self.fixed = fixed
+        self.layouts = layouts(plan, fixed, time_steps, choices)
+        self.packs = _packs(plan.loop_inputs, choices.pack_below)
+        in_parts = _read_in_parts(plan.loop) if choices.fetch_apart else set()
+        self.apart = [i for i, pack in enumerate(self.packs) if choices.fetch_apart and (len(pack) > 1 or pack[0] in in_parts)]
+        self.written_over: dict[int, int] = {}
+        if choices.write_over:
+            self._write_over()
+
+    def _write_over(self) -> None:
+        plan = self.plan
+        dead = set(plan.before_results) - {*plan.after_inputs, *variables(plan.outputs)}
+        free = [i for i, pack in enumerate(self.packs) if len(pack) == 1 and pack[0] in dead]
+        for position, v in enumerate(plan.emitted):
+            for i in free:
+                [w] = self.packs[i]
+                apart = sorted({*self.apart, i})
+                if aval(v).strip_weak_type() == aval(w).strip_weak_type() and v in self._need(apart):
+                    self.written_over[position] = i
+                    self.apart = apart
+                    free.remove(i)
+                    break
+
+    def _need(self, apart: Sequence[int]) -> set[Var]:
+        """What of the loop needs something that comes from the call that fetches these packs."""
+        needing = {v for i in apart for v in self.packs[i]}
+        for equation in self.plan.loop:
+            if not needing.isdisjoint(variables(equation.invars)):
+                needing.update(equation.outvars)
+        return needing
+
+    @property
+    def bytes_per_step(self) -> int:
+        """What one time step hands from stage to stage."""
+        spared = sum(bytes_of(self.plan.emitted[position]) for position in self.written_over)
+        return self.plan.bytes_per_step - spared
+
+    def run(self, carry: list, stacked: Mapping[Var, jax.Array], time_steps: int, reverse: bool) -> tuple[list, list]:
+        """The carry after the loop, and what it emits, from what is ``stacked`` over time."""
+        plan, step = self.plan, self.plan.step
+        stacks = [[stacked[v] for v in pack] for pack in self.packs]
+        arrays = [jnp.concatenate(stack, -1) if len(stack) > 1 else stack[0] for stack in stacks]
+        direct = [i for i in range(len(arrays)) if i not in self.apart]
+
+        def one_step(state: tuple[list, list], xs: tuple[Any, list]) -> tuple[tuple[list, list], list]:
+            (carry, written), (time, values) = state, xs
+            environment = {**self.fixed, **dict(zip(step.carry, carry, strict=True))}
+            now = dict(enumerate(arrays)) | dict(zip(self.written_over.values(), written, strict=True))
+            fetched = dict(zip(direct, values, strict=True))
+            if self.apart:
+                fetched.update(zip(self.apart, in_own_call(_fetch, [now[i] for i in self.apart], time), strict=True))
+            for i, pack in enumerate(self.packs):
+                sizes = [aval(v).shape[-1] for v in pack] if len(pack) > 1 else []
+                values = lax.split(fetched[i], sizes, fetched[i].ndim - 1) if sizes else [fetched[i]]
+                environment.update(zip(pack, values, strict=True))
+            evaluate_loop(plan.loop, environment, self.layouts)
+            new_carry = [typed_like(read(environment, v), c) for v, c in zip(step.new_carry, carry, strict=True)]
+            emitted = [environment[v] for v in plan.emitted]
+            written = [
+                lax.dynamic_update_index_in_dim(now[i], emitted[position], time, 0)
+                for position, i in self.written_over.items()
+            ]
+            return (new_carry, written), [e for i, e in enumerate(emitted) if i not in self.written_over]
+
+        times = jnp.arange(time_steps) if self.apart else None
+        state = (carry, [arrays[i] for i in self.written_over.values()])
+        xs = (times, [arrays[i] for i in direct])
+        (carry, written), rest = lax.scan(one_step, state, xs, length=time_steps, reverse=reverse)
+        over = dict(zip(self.written_over, written, strict=True))
+        others = iter(rest)
+        return carry, [over[i] if i in over else next(others) for i in range(len(plan.emitted))]
+
+
+@jax.jit
+def _fetch(arrays: list[jax.Array], time: jax.Array) -> list[jax.Array]:
+    starts = lambda a: (time, *[jnp.zeros_like(time)] * (a.ndim - 1))
+    return [lax.squeeze(lax.dynamic_slice(a, starts(a), (1, *a.shape[1:])), (0,)) for a in arrays]
+
+
+def _packs(values: Sequence[Var], pack_below: int) -> list[list[Var]]:
+    """The values, those that may lie side by side together."""
+    groups: dict[Any, list[Var]] = {}
+    for index, v in enumerate(values):
+        small = aval(v).ndim > 0 and bytes_of(v) <= pack_below
+        groups.setdefault((aval(v).shape[:-1], aval(v).dtype) if small else index, []).append(v)
+    return list(groups.values())
+
+
+def _read_in_parts(equations: Sequence[JaxprEqn]) -> set[Var]:
+    """What is split, and what is added, multiplied and the like to what is split."""
+    in_parts: set[Var] = set()
+    for equation in reversed(equations):
+        name = equation.primitive.name
+        makes_part = not in_parts.isdisjoint(equation.outvars) and name not in ("dot_general", "concatenate")
+        if name in ("split", "slice") or makes_part:
+            in_parts.update(variables(equation.invars))
+    return in_parts
