@@ -1,7 +1,7 @@
 """Loops over chunks of time."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,23 +18,40 @@ def dividing(time_steps: int, wanted: int) -> int:
     return next((length for length in lengths if time_steps % length == 0), wanted)
 
 
+class Chunk(NamedTuple):
+    """What a chunk of time is run with.
+
+    Attributes:
+        inputs: those of its steps.
+        following: what follows its last step in the direction of the loop, of each of ``ahead``.
+        stores: arrays over all time, for what the chunk writes itself; none where all steps are one chunk.
+        start: the time of its first step.
+    """
+
+    inputs: Any
+    following: list[jax.Array]
+    stores: list[jax.Array]
+    start: Any
+
+
 def in_chunks(
-    run: Callable[[Any, Any, list], tuple[Any, Any]],
+    run: Callable[[Any, Chunk], tuple[Any, Any, list[jax.Array]]],
     carry: Any,
     inputs: Any,
     length: int,
     reverse: bool,
     ahead: Sequence[tuple[jax.Array, jax.Array]] = (),
-) -> tuple[Any, Any]:
-    """``carry, outputs = run(carry, inputs, following)`` over chunks of time in one loop, and over what is left.
+    stores: Sequence[jax.Array] = (),
+) -> tuple[Any, Any, list[jax.Array]]:
+    """``carry, outputs, stores = run(carry, chunk)`` over chunks of time in one loop, and over what is left.
 
-    ``ahead`` holds pairs of what is stacked over time and what follows its last step in the direction of the loop;
-    ``following`` is, of each, the value at the step that follows the chunk.
+    ``ahead`` holds pairs of what is stacked over time and what follows its last step in the direction of the loop.
+    ``outputs`` are stacked over all time; ``stores`` are handed from chunk to chunk.
     """
     count, rest = divmod(jax.tree.leaves(inputs)[0].shape[0], length)
-    ends = [end for _, end in ahead]
+    ends, stores = [end for _, end in ahead], list(stores)
     if count == 0 or (count == 1 and rest == 0):
-        return run(carry, inputs, ends)
+        return run(carry, Chunk(inputs, ends, stores, 0))
     steps = count * length
     whole = jax.tree.map(lambda a: a[:steps].reshape(count, length, *a.shape[1:]), inputs)
     left = jax.tree.map(lambda a: a[steps:], inputs)
@@ -44,16 +61,23 @@ def in_chunks(
     else:
         following = [jnp.concatenate([a[length:steps:length], (a[steps] if rest else end)[None]]) for a, end in ahead]
         after_left = ends
+
+    def run_one(state: tuple[Any, list], chunk: tuple[Any, Any, list]) -> tuple[tuple[Any, list], Any]:
+        (carry, stores), (number, inputs, following) = state, chunk
+        carry, outputs, stores = run(carry, Chunk(inputs, following, stores, number * length))
+        return (carry, stores), outputs
+
     left_outputs = None
     if rest and reverse:
-        carry, left_outputs = run(carry, left, after_left)
-    carry, outputs = lax.scan(lambda carry, chunk: run(carry, *chunk), carry, (whole, following), reverse=reverse)
+        carry, left_outputs, stores = run(carry, Chunk(left, after_left, stores, steps))
+    chunks = (jnp.arange(count), whole, following)
+    (carry, stores), outputs = lax.scan(run_one, (carry, stores), chunks, reverse=reverse)
     outputs = jax.tree.map(lambda a: a.reshape(steps, *a.shape[2:]), outputs)
     if rest and not reverse:
-        carry, left_outputs = run(carry, left, after_left)
+        carry, left_outputs, stores = run(carry, Chunk(left, after_left, stores, steps))
     if rest:
         outputs = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), outputs, left_outputs)
-    return carry, outputs
+    return carry, outputs, stores
 
 
 def next_in_loop(stacked: jax.Array, following: jax.Array, reverse: bool) -> jax.Array:

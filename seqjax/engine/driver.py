@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from seqjax.cells import Cell
 from seqjax.cells.transforms import with_noise_of
 from seqjax.engine import checks, segments
-from seqjax.engine.chunks import dividing, in_chunks
+from seqjax.engine.chunks import Chunk, dividing, in_chunks
 from seqjax.engine.compilations import count_compilation
 from seqjax.engine.platform import Choices, choices
 from seqjax.engine.sequential import run_plain, run_planned
@@ -160,7 +160,11 @@ def _checkpointed(run: Any, segment: int) -> Any:
     """``run`` over segments of time, each recomputed in the backward pass from the carry that it starts with."""
 
     def run_segments(step: Any, params: Any, carry: Any, inputs: Any, reverse: bool) -> Any:
-        run_segment = jax.checkpoint(lambda carry, inputs, _: run(step, params, carry, inputs, reverse))
-        return in_chunks(run_segment, carry, inputs, segment, reverse)
+        @jax.checkpoint
+        def run_segment(carry: Any, chunk: Chunk) -> tuple[Any, Any, list]:
+            return (*run(step, params, carry, chunk.inputs, reverse), [])
+
+        carry, outputs, _ = in_chunks(run_segment, carry, inputs, segment, reverse)
+        return carry, outputs
 
     return run_segments

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.extend.core import JaxprEqn, Var
 
-from seqjax.engine.equations import Environment, aval, bytes_of, read, variables
+from seqjax.engine.equations import Atom, Environment, aval, bytes_of, read, variables
 from seqjax.engine.loop_products import evaluate_loop, in_own_call, layouts
 from seqjax.engine.plan import Plan
 from seqjax.engine.platform import Choices
@@ -37,27 +37,38 @@ class Loop:
         written_over: pairs of what is emitted and the pack that it is written over, both by position.
     """
 
-    def __init__(self, plan: Plan, fixed: Environment, time_steps: int, choices: Choices) -> None:
+    def __init__(
+        self, plan: Plan, fixed: Environment, time_steps: int, choices: Choices, store: Sequence[Atom] = ()
+    ) -> None:
         self.plan = plan
         self.fixed = fixed
         self.layouts = layouts(plan, fixed, time_steps, choices)
         self.packs = _packs(plan.loop_inputs, choices.pack_below)
-        in_parts = _read_in_parts(plan.loop) if choices.fetch_apart else set()
-        self.apart = [i for i, pack in enumerate(self.packs) if choices.fetch_apart and (len(pack) > 1 or pack[0] in in_parts)]
-        self.written_over: dict[int, int] = {}
-        if choices.write_over:
-            self._write_over()
+        self.stored: list[Var] = []
+        self._choose(choices)
+        self.chunk_length = choices.chunk_length(time_steps, self._bytes_per_step)
+        if self.chunk_length < time_steps:
+            wanted = set(variables(store)) - set(plan.after_inputs)
+            self.stored = [v for v in plan.emitted if v in wanted and not jnp.issubdtype(aval(v).dtype, jax.dtypes.extended)]
+            self._choose(choices)
+            self.chunk_length = choices.chunk_length(time_steps, self._bytes_per_step)
 
-    def _write_over(self) -> None:
+    def _choose(self, choices: Choices) -> None:
         plan = self.plan
+        in_parts = _read_in_parts(plan.loop)
+        self.apart = [i for i, pack in enumerate(self.packs) if len(pack) > 1 or pack[0] in in_parts]
+        self.apart = self.apart if choices.fetch_apart else []
+        self.written_over: dict[Var, int] = {}
         dead = set(plan.before_results) - {*plan.after_inputs, *variables(plan.outputs)}
         free = [i for i, pack in enumerate(self.packs) if len(pack) == 1 and pack[0] in dead]
-        for position, v in enumerate(plan.emitted):
+        for v in plan.emitted if choices.write_over else []:
+            if v in self.stored:
+                continue
             for i in free:
                 [w] = self.packs[i]
                 apart = sorted({*self.apart, i})
                 if aval(v).strip_weak_type() == aval(w).strip_weak_type() and v in self._need(apart):
-                    self.written_over[position] = i
+                    self.written_over[v] = i
                     self.apart = apart
                     free.remove(i)
                     break
@@ -71,45 +82,62 @@ class Loop:
         return needing
 
     @property
-    def bytes_per_step(self) -> int:
+    def _bytes_per_step(self) -> int:
         """What one time step hands from stage to stage."""
-        spared = sum(bytes_of(self.plan.emitted[position]) for position in self.written_over)
-        return self.plan.bytes_per_step - spared
+        return self.plan.bytes_per_step - sum(bytes_of(v) for v in self.written_over)
 
-    def run(self, carry: list, stacked: Mapping[Var, jax.Array], time_steps: int, reverse: bool) -> tuple[list, list]:
-        """The carry after the loop, and what it emits, from what is ``stacked`` over time."""
+    def run(
+        self,
+        carry: list,
+        stacked: Mapping[Var, jax.Array],
+        time_steps: int,
+        reverse: bool,
+        stores: list[jax.Array],
+        start: Any,
+    ) -> tuple[list, dict[Var, jax.Array], list[jax.Array]]:
+        """Run some time steps.
+
+        Args:
+            carry: before the first of them.
+            stacked: the loop's inputs, stacked over time.
+            time_steps: how many.
+            reverse: from the last to the first.
+            stores: arrays over all time, one of each value in :attr:`stored`.
+            start: the time of the first of these steps there.
+
+        Returns:
+            The carry after them, what the loop emits, stacked over time, and the stores.
+        """
         plan, step = self.plan, self.plan.step
         stacks = [[stacked[v] for v in pack] for pack in self.packs]
         arrays = [jnp.concatenate(stack, -1) if len(stack) > 1 else stack[0] for stack in stacks]
         direct = [i for i in range(len(arrays)) if i not in self.apart]
+        stacking = [v for v in plan.emitted if v not in self.written_over and v not in self.stored]
 
-        def one_step(state: tuple[list, list], xs: tuple[Any, list]) -> tuple[tuple[list, list], list]:
-            (carry, written), (time, values) = state, xs
-            environment = {**self.fixed, **dict(zip(step.carry, carry, strict=True))}
+        def one_step(state: tuple[list, list, list], xs: tuple[Any, list]) -> tuple[tuple[list, list, list], list]:
+            (carry, written, stores), (time, values) = state, xs
             now = dict(enumerate(arrays)) | dict(zip(self.written_over.values(), written, strict=True))
             fetched = dict(zip(direct, values, strict=True))
             if self.apart:
                 fetched.update(zip(self.apart, in_own_call(_fetch, [now[i] for i in self.apart], time), strict=True))
+            environment = {**self.fixed, **dict(zip(step.carry, carry, strict=True))}
             for i, pack in enumerate(self.packs):
                 sizes = [aval(v).shape[-1] for v in pack] if len(pack) > 1 else []
                 values = lax.split(fetched[i], sizes, fetched[i].ndim - 1) if sizes else [fetched[i]]
                 environment.update(zip(pack, values, strict=True))
             evaluate_loop(plan.loop, environment, self.layouts)
             new_carry = [typed_like(read(environment, v), c) for v, c in zip(step.new_carry, carry, strict=True)]
-            emitted = [environment[v] for v in plan.emitted]
-            written = [
-                lax.dynamic_update_index_in_dim(now[i], emitted[position], time, 0)
-                for position, i in self.written_over.items()
-            ]
-            return (new_carry, written), [e for i, e in enumerate(emitted) if i not in self.written_over]
+            write = lax.dynamic_update_index_in_dim
+            written = [write(now[i], environment[v], time, 0) for v, i in self.written_over.items()]
+            stores = [write(a, environment[v], start + time, 0) for v, a in zip(self.stored, stores, strict=True)]
+            return (new_carry, written, stores), [environment[v] for v in stacking]
 
-        times = jnp.arange(time_steps) if self.apart else None
-        state = (carry, [arrays[i] for i in self.written_over.values()])
+        times = jnp.arange(time_steps) if self.apart or self.stored else None
+        state = (carry, [arrays[i] for i in self.written_over.values()], stores)
         xs = (times, [arrays[i] for i in direct])
-        (carry, written), rest = lax.scan(one_step, state, xs, length=time_steps, reverse=reverse)
-        over = dict(zip(self.written_over, written, strict=True))
-        others = iter(rest)
-        return carry, [over[i] if i in over else next(others) for i in range(len(plan.emitted))]
+        (carry, written, stores), stacks = lax.scan(one_step, state, xs, length=time_steps, reverse=reverse)
+        emitted = dict(zip(self.written_over, written, strict=True)) | dict(zip(stacking, stacks, strict=True))
+        return carry, emitted, stores
 
 
 @jax.jit

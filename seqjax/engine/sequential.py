@@ -14,8 +14,8 @@ import jax.numpy as jnp
 from jax import lax
 from jax.extend.core import Literal, Var
 
-from seqjax.engine.chunks import in_chunks, next_in_loop
-from seqjax.engine.equations import aval, evaluate, read
+from seqjax.engine.chunks import Chunk, in_chunks, next_in_loop
+from seqjax.engine.equations import aval, evaluate, read, shape_of
 from seqjax.engine.gradient import accumulator
 from seqjax.engine.loop import Loop
 from seqjax.engine.plan import Plan
@@ -72,13 +72,13 @@ def _run_backward(program: Program, residuals: tuple, cotangents: tuple) -> tupl
     stacked = [*saved, *inputs, *(d_outputs[i] for i in gradient.outputs)]
     zeros = lambda v: zeros_like_varying(accumulator(v), stacked)
 
-    def run_chunk(state: tuple, inputs: list, following: list) -> tuple[tuple, list]:
+    def run_chunk(state: tuple, chunk: Chunk) -> tuple[tuple, list, list]:
         carry, sums, totals = state
-        values = dict(zip(gradient.saved, inputs, strict=False))
-        for v, value in zip(ahead, following, strict=True):
+        values = dict(zip(gradient.saved, chunk.inputs, strict=False))
+        for v, value in zip(ahead, chunk.following, strict=True):
             values[v] = next_in_loop(values[gradient.one_later[v]], value, not program.reverse)
-        inputs = [*(values[v] for v in gradient.recalled), *inputs[len(saved) :]]
-        carry, outputs = run_stages(loop, carry, inputs, not program.reverse)
+        inputs = [*(values[v] for v in gradient.recalled), *chunk.inputs[len(saved) :]]
+        carry, outputs, stores = run_stages(loop, carry, chunk._replace(inputs=inputs), not program.reverse)
         d_summed, d_inputs, contracted, moving = gradient.split_outputs(outputs)
         sums = [a + d.astype(a.dtype).sum(0) for a, d in zip(sums, d_summed, strict=True)]
         rest = iter(moving)
@@ -86,16 +86,15 @@ def _run_backward(program: Program, residuals: tuple, cotangents: tuple) -> tupl
             a + c.chunk([next(rest) for _ in c.products], d, choices.transpose_apart).astype(a.dtype)
             for a, c, d in zip(totals, gradient.contractions, contracted, strict=True)
         ]
-        return (carry, sums, totals), d_inputs
+        return (carry, sums, totals), d_inputs, stores
 
     state = (
         [d_carry[i] for i in gradient.carry] + [zeros(v) for v in gradient.accumulated],
         [zeros(v) for v in gradient.summed],
         [zeros_like_varying(contraction.start, stacked) for contraction in gradient.contractions],
     )
-    chunk = choices.chunk_length(time_steps, loop.bytes_per_step)
-    (carry, sums, totals), d_inputs = in_chunks(
-        run_chunk, state, stacked, chunk, not program.reverse, list(ahead.values())
+    (carry, sums, totals), d_inputs, _ = in_chunks(
+        run_chunk, state, stacked, loop.chunk_length, not program.reverse, list(ahead.values())
     )
     d_carry, accumulated = carry[: len(gradient.carry)], carry[len(gradient.carry) :]
     gradients: dict = {}
@@ -125,16 +124,22 @@ def _run_plan(
     plan: Plan, choices: Choices, reverse: bool, params: list, carry: list, inputs: list
 ) -> tuple[list, list]:
     time_steps = inputs[0].shape[0]
-    loop = Loop(plan, plan.step.environment(params), time_steps, choices)
-    run_chunk = lambda carry, inputs, _: run_stages(loop, carry, inputs, reverse)
-    length = choices.chunk_length(time_steps, loop.bytes_per_step)
-    return in_chunks(run_chunk, carry, inputs, length, reverse)
+    loop = Loop(plan, plan.step.environment(params), time_steps, choices, store=plan.outputs)
+    stores = [zeros_like_varying(shape_of(v), inputs, time_steps) for v in loop.stored]
+    run_chunk = lambda carry, chunk: run_stages(loop, carry, chunk, reverse)
+    carry, outputs, stores = in_chunks(run_chunk, carry, inputs, loop.chunk_length, reverse, stores=stores)
+    stored = dict(zip(loop.stored, stores, strict=True))
+    return carry, [stored[v] if output is None else output for v, output in zip(plan.outputs, outputs, strict=True)]
 
 
-def run_stages(loop: Loop, carry: list, inputs: list, reverse: bool) -> tuple[list, list]:
-    """One chunk of time: all steps of ``before`` at once, the loop, all steps of ``after`` at once."""
-    plan, step, fixed, time_steps = loop.plan, loop.plan.step, loop.fixed, inputs[0].shape[0]
-    stacked = dict(zip(step.inputs, inputs, strict=True))
+def run_stages(loop: Loop, carry: list, chunk: Chunk, reverse: bool) -> tuple[list, list, list]:
+    """One chunk of time: all steps of ``before`` at once, the loop, all steps of ``after`` at once.
+
+    Returns:
+        The carry, the outputs of the plan, ``None`` in the place of what has been written to a store, and the stores.
+    """
+    plan, step, fixed, time_steps = loop.plan, loop.plan.step, loop.fixed, chunk.inputs[0].shape[0]
+    stacked, stores = dict(zip(step.inputs, chunk.inputs, strict=True)), chunk.stores
 
     def stage(equations: list, reads: list, results: list) -> None:
         def one_step(values: list) -> list:
@@ -148,14 +153,17 @@ def run_stages(loop: Loop, carry: list, inputs: list, reverse: bool) -> tuple[li
 
     stage(plan.before, step.inputs, plan.before_results)
     if step.carry or plan.loop:
-        carry, emitted = loop.run(carry, stacked, time_steps, reverse)
-        stacked.update(zip(plan.emitted, emitted, strict=True))
+        carry, emitted, stores = loop.run(carry, stacked, time_steps, reverse, stores, chunk.start)
+        stacked.update(emitted)
     stage(plan.after, plan.after_inputs, plan.after_results)
 
     def output(atom: Any) -> Any:
-        if not isinstance(atom, Literal) and atom in stacked:
-            return stacked[atom]
+        if not isinstance(atom, Literal):
+            if atom in loop.stored:
+                return None
+            if atom in stacked:
+                return stacked[atom]
         value = jnp.asarray(read(fixed, atom), aval(atom).dtype)
         return jnp.broadcast_to(value, (time_steps, *value.shape))
 
-    return carry, [output(atom) for atom in plan.outputs]
+    return carry, [output(atom) for atom in plan.outputs], stores

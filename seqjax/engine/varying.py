@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
+from jax.sharding import PartitionSpec
 
 
 def _axes(values: Any) -> frozenset:
@@ -28,9 +29,12 @@ def same_variation(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: _vary(leaf, axes), tree)
 
 
-def zeros_like_varying(shape: Any, values: Any) -> jax.Array:
-    """Zeros that vary over the axes that ``values`` vary over."""
-    return _vary(jnp.zeros(shape.shape, shape.dtype), _axes(values))
+def zeros_like_varying(shape: Any, values: Any, *leading: int) -> jax.Array:
+    """Zeros that vary over the axes that ``values`` vary over, perhaps with more axes before those of ``shape``."""
+    sharding = getattr(shape, "sharding", None)
+    if sharding is not None:
+        sharding = sharding.update(spec=PartitionSpec(*[None] * len(leading), *sharding.spec))
+    return _vary(jnp.zeros((*leading, *shape.shape), shape.dtype, out_sharding=sharding), _axes(values))
 
 
 # The guard is the identity on values. The tangent goes through a linear operation that can be transposed, as reverse
