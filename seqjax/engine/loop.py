@@ -44,23 +44,27 @@ class Loop:
         self.fixed = fixed
         self.layouts = layouts(plan, fixed, time_steps, choices)
         self.packs = _packs(plan.loop_inputs, choices.pack_below)
+        kept = set(variables(store)) - set(plan.after_inputs)
         self.stored: list[Var] = []
-        self._choose(choices)
-        self.chunk_length = choices.chunk_length(time_steps, self._bytes_per_step)
+        self._choose(choices, self.packs)
+        # What is written to its place, over what was computed for the loop alone, needs no chunks to stay small.
+        in_place = sum(2 * bytes_of(v) for v in self.written_over if v in kept)
+        self.chunk_length = choices.chunk_length(time_steps, plan.bytes_per_step - in_place)
         if self.chunk_length < time_steps:
-            wanted = set(variables(store)) - set(plan.after_inputs)
-            self.stored = [v for v in plan.emitted if v in wanted and not jnp.issubdtype(aval(v).dtype, jax.dtypes.extended)]
-            self._choose(choices)
-            self.chunk_length = choices.chunk_length(time_steps, self._bytes_per_step)
+            self.chunk_length = choices.chunk_length(time_steps, plan.bytes_per_step)
+            self.stored = [v for v in plan.emitted if v in kept and not jnp.issubdtype(aval(v).dtype, jax.dtypes.extended)]
+            # Filling what a chunk writes with zeros costs less than to fetch on its own what need not be.
+            self._choose(choices, [self.packs[i] for i in self.apart])
 
-    def _choose(self, choices: Choices) -> None:
+    def _choose(self, choices: Choices, over: Sequence[list[Var]]) -> None:
+        """Choose what is fetched apart, and what is written over one of the packs in ``over``."""
         plan = self.plan
         in_parts = _read_in_parts(plan.loop)
         self.apart = [i for i, pack in enumerate(self.packs) if len(pack) > 1 or pack[0] in in_parts]
         self.apart = self.apart if choices.fetch_apart else []
         self.written_over: dict[Var, int] = {}
         dead = set(plan.before_results) - {*plan.after_inputs, *variables(plan.outputs)}
-        free = [i for i, pack in enumerate(self.packs) if len(pack) == 1 and pack[0] in dead]
+        free = [i for i, pack in enumerate(self.packs) if pack in over and len(pack) == 1 and pack[0] in dead]
         for v in plan.emitted if choices.write_over else []:
             if v in self.stored:
                 continue
@@ -80,11 +84,6 @@ class Loop:
             if not needing.isdisjoint(variables(equation.invars)):
                 needing.update(equation.outvars)
         return needing
-
-    @property
-    def _bytes_per_step(self) -> int:
-        """What one time step hands from stage to stage."""
-        return self.plan.bytes_per_step - sum(bytes_of(v) for v in self.written_over)
 
     def run(
         self,
