@@ -36,7 +36,7 @@ class Choices:
         turn_above: with matrices of this many bytes or more from the other side,
         turn_steps: in loops of so many steps or more, which pay for the transposition;
         piece_bytes: with smaller ones of three or more pieces of this many bytes in such pieces,
-        piece_columns: of so many columns at least.
+        piece_columns: and in multiples of so many columns.
         keep_below: up to this many bytes of a whole sequence the backward pass is given all that it would otherwise
             compute again.
         recompute_below: beyond that, products of at most so many operations for each byte of their result are computed
@@ -76,7 +76,8 @@ class Choices:
         """How many columns of a matrix a loop multiplies at once; ``None`` for all."""
         if matrix_bytes < 3 * self.piece_bytes or rows // self.batch_blocks not in self.few_rows:
             return None
-        width = max(int(self.piece_bytes * columns // matrix_bytes), self.piece_columns)
+        multiples = int(self.piece_bytes * columns // matrix_bytes) // self.piece_columns
+        width = max(multiples, 1) * self.piece_columns
         return width if width < columns else None
 
 
