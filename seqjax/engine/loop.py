@@ -32,27 +32,32 @@ class Loop:
     """The loop of a plan, for ``fixed`` values that are the same at every step.
 
     Attributes:
+        chunk_length: how many steps to take at once.
         packs: which of the plan's inputs of the loop are read together: each one alone, or small ones side by side.
-        apart: the packs that are fetched in a call of their own.
-        written_over: pairs of what is emitted and the pack that it is written over, both by position.
+        apart: positions of the packs that are fetched in a call of their own.
+        written_over: for what is written over a pack, the position of that pack.
+        stored: what the loop of a chunk writes to an array over all time; nothing where all steps are one chunk.
     """
 
     def __init__(
-        self, plan: Plan, fixed: Environment, time_steps: int, choices: Choices, store: Sequence[Atom] = ()
+        self, plan: Plan, fixed: Environment, time_steps: int, choices: Choices, results: Sequence[Atom] = ()
     ) -> None:
+        """Choose how to run it; ``results`` are what is kept of every step, to the end."""
         self.plan = plan
         self.fixed = fixed
         self.layouts = layouts(plan, fixed, time_steps, choices)
         self.packs = _packs(plan.loop_inputs, choices.pack_below)
-        kept = set(variables(store)) - set(plan.after_inputs)
+        kept = set(variables(results)) - set(plan.after_inputs)
         self.stored: list[Var] = []
         self._choose(choices, self.packs)
-        # What is written to its place, over what was computed for the loop alone, needs no chunks to stay small.
+        # A result that is written over what was computed for the loop alone needs no chunks to stay small.
         in_place = sum(2 * bytes_of(v) for v in self.written_over if v in kept)
         self.chunk_length = choices.chunk_length(time_steps, plan.bytes_per_step - in_place)
         if self.chunk_length < time_steps:
             self.chunk_length = choices.chunk_length(time_steps, plan.bytes_per_step)
-            self.stored = [v for v in plan.emitted if v in kept and not jnp.issubdtype(aval(v).dtype, jax.dtypes.extended)]
+            self.stored = [
+                v for v in plan.emitted if v in kept and not jnp.issubdtype(aval(v).dtype, jax.dtypes.extended)
+            ]
             # Filling what a chunk writes with zeros costs less than to fetch on its own what need not be.
             self._choose(choices, [self.packs[i] for i in self.apart])
 

@@ -21,7 +21,7 @@ from seqjax.engine.loop import Loop
 from seqjax.engine.plan import Plan
 from seqjax.engine.platform import Choices
 from seqjax.engine.program import Program
-from seqjax.engine.varying import reverse_mode_only, same_variation, zeros_like_varying
+from seqjax.engine.varying import reverse_mode_only, same_variation, zeros_like_varying, zeros_over_time
 
 
 def run_planned(
@@ -124,11 +124,11 @@ def _run_plan(
     plan: Plan, choices: Choices, reverse: bool, params: list, carry: list, inputs: list
 ) -> tuple[list, list]:
     time_steps = inputs[0].shape[0]
-    loop = Loop(plan, plan.step.environment(params), time_steps, choices, store=plan.outputs)
-    stores = [zeros_like_varying(shape_of(v), inputs, time_steps) for v in loop.stored]
+    loop = Loop(plan, plan.step.environment(params), time_steps, choices, results=plan.outputs)
+    stores = [zeros_over_time(time_steps, shape_of(v), inputs) for v in loop.stored]
     run_chunk = lambda carry, chunk: run_stages(loop, carry, chunk, reverse)
     carry, outputs, stores = in_chunks(run_chunk, carry, inputs, loop.chunk_length, reverse, stores=stores)
-    stored = dict(zip(loop.stored, stores, strict=True))
+    stored: dict[Any, jax.Array] = dict(zip(loop.stored, stores, strict=True))
     return carry, [stored[v] if output is None else output for v, output in zip(plan.outputs, outputs, strict=True)]
 
 

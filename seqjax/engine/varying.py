@@ -29,12 +29,17 @@ def same_variation(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: _vary(leaf, axes), tree)
 
 
-def zeros_like_varying(shape: Any, values: Any, *leading: int) -> jax.Array:
-    """Zeros that vary over the axes that ``values`` vary over, perhaps with more axes before those of ``shape``."""
-    sharding = getattr(shape, "sharding", None)
+def zeros_like_varying(shape: Any, values: Any) -> jax.Array:
+    """Zeros that vary over the axes that ``values`` vary over."""
+    return _vary(jnp.zeros(shape.shape, shape.dtype), _axes(values))
+
+
+def zeros_over_time(time_steps: int, shape: jax.ShapeDtypeStruct, values: Any) -> jax.Array:
+    """Zeros of that shape for every time step, placed as it is, that vary over the axes that ``values`` vary over."""
+    sharding = shape.sharding
     if sharding is not None:
-        sharding = sharding.update(spec=PartitionSpec(*[None] * len(leading), *sharding.spec))
-    return _vary(jnp.zeros((*leading, *shape.shape), shape.dtype, out_sharding=sharding), _axes(values))
+        sharding = sharding.update(spec=PartitionSpec(None, *sharding.spec))
+    return _vary(jnp.zeros((time_steps, *shape.shape), shape.dtype, out_sharding=sharding), _axes(values))
 
 
 # The guard is the identity on values. The tangent goes through a linear operation that can be transposed, as reverse

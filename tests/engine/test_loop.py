@@ -1,0 +1,93 @@
+"""What a loop reads, and where it writes, in the compiled program."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import seqjax
+from seqjax.cells import GRU, LSTM, Elman, LiGRU, PeepholeLSTM
+from seqjax.engine.loop import Loop
+from seqjax.engine.platform import Choices, force
+from seqjax.engine.program import Program
+
+TIME, BATCH, SIZE, CHUNK = 23, 4, 3, 5
+CELLS = {
+    "LSTM": LSTM(input_size=2, hidden_size=SIZE),
+    "PeepholeLSTM": PeepholeLSTM(input_size=2, hidden_size=SIZE),
+    "GRU": GRU(input_size=2, hidden_size=SIZE),
+    "LiGRU": LiGRU(input_size=2, hidden_size=SIZE),
+    "Elman": Elman(input_size=2, hidden_size=SIZE),
+    "Elman of relu": Elman(input_size=2, hidden_size=SIZE, activation="relu"),
+}
+WHOLE = Choices(fetch_apart=True, write_over=True)
+IN_CHUNKS = Choices(fetch_apart=True, write_over=True, chunk_bytes=1, shortest=CHUNK)
+
+
+def arguments(cell):
+    return cell.init(jax.random.key(0)), jax.random.normal(jax.random.key(1), (TIME, BATCH, 2))
+
+
+def compiled(cell, chosen, **options):
+    loss = lambda params, inputs: jnp.sum(seqjax.scan(cell, params, inputs, **options)[1] ** 2)
+    with force(chosen):
+        return jax.jit(jax.grad(loss, argnums=(0, 1))).lower(*arguments(cell)).compile().as_text()
+
+
+def innermost_loops(program):
+    """The computations that loops run at every step, without loops of loops."""
+    computations = {
+        text.split(" ", 1)[0]: text for text in re.split(r"^(?:ENTRY )?%", program, flags=re.MULTILINE) if "{" in text
+    }
+    bodies = [computations[name] for name in re.findall(r"body=%([\w.-]+)", program)]
+    return [body for body in bodies if " while(" not in body]
+
+
+def copies_of_stacks(program):
+    """Copies, at every step, of what is stacked over time."""
+    stacks = re.compile(rf"= f32\[(?:{TIME}|{CHUNK}),{BATCH},\d+\]\S* copy\(")
+    return [found for body in innermost_loops(program) for found in stacks.findall(body)]
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("chosen", [WHOLE, IN_CHUNKS], ids=["whole", "in chunks"])
+@pytest.mark.parametrize("name", CELLS)
+def test_no_step_copies_what_the_loop_writes(name, chosen, reverse):
+    program = compiled(CELLS[name], chosen, reverse=reverse)
+    assert len(innermost_loops(program)) >= 2
+    assert copies_of_stacks(program) == []
+
+
+def test_what_needs_nothing_that_was_fetched_is_not_written_over_it(monkeypatch):
+    """It would be copied: a GRU keeps a product that can be written before the input's product has been read."""
+    monkeypatch.setattr(Loop, "_need", lambda self, apart: set(self.plan.emitted))
+    # Of a size of its own: what has been traced is not traced again.
+    assert copies_of_stacks(compiled(GRU(input_size=2, hidden_size=SIZE + 1), WHOLE))
+
+
+def loop(cell, chosen):
+    params, inputs = arguments(cell)
+    program = Program(cell, params, cell.initial_carry((BATCH,)), inputs, False, chosen)
+    plan = program.saving_plan
+    values = program.frontier_values(jax.tree.leaves(params))
+    return Loop(plan, plan.step.environment(values), TIME, chosen, results=plan.outputs)
+
+
+def test_what_is_written_over_what():
+    sizes = lambda loop: [v.aval.shape[-1] for v in loop.written_over]
+    # Preactivations over the inputs' product; the cell and the hidden state have nothing of their shape.
+    assert sizes(loop(CELLS["LSTM"], WHOLE)) == [4 * SIZE]
+    assert sizes(loop(CELLS["Elman"], WHOLE)) == [SIZE]
+    assert sizes(loop(CELLS["GRU"], WHOLE)) == []
+    assert sizes(loop(CELLS["LSTM"], Choices(fetch_apart=True))) == []
+
+
+def test_a_chunk_writes_results_to_their_place():
+    found = loop(CELLS["LSTM"], IN_CHUNKS)
+    assert found.chunk_length == CHUNK
+    assert sorted(v.aval.shape[-1] for v in found.stored) == [SIZE, SIZE, 4 * SIZE]
+    assert not found.written_over
+    assert loop(CELLS["LSTM"], WHOLE).stored == []
+    # All that a step of this one hands on is in its place: there is nothing to keep small.
+    assert loop(CELLS["Elman"], IN_CHUNKS).chunk_length == TIME
