@@ -4,13 +4,14 @@ What a step computes is little; how XLA's CPU compiler brings its operands and s
 
 *   Reading. The compiler fuses the fetching of a step's inputs into the elementwise work that reads them. Where that
     work is on parts of them, one gate after the other, it does not vectorise what comes of it. A call that it may not
-    inline keeps them apart: they arrive in buffers of their own, and the same work takes up to half the time less. A
-    product that was computed from the other side (:mod:`seqjax.engine.loop_products`) is turned back in that call too.
+    inline keeps them apart: they arrive in buffers of their own, and the same work takes up to half the time less.
 *   Writing. A scan fills the arrays that it will write with zeros, in memory that is new to the process. A value of the
     shape of one that was computed before the loop, for the loop alone, is written over it instead, step by step: the
-    preactivations over the input's products, say. In the compiled program, the read must come before the write, or XLA
+    preactivations over the inputs' products, say. In the compiled program, the read must come before the write, or XLA
     copies the whole array at every step; so it does where the read is in that call, and what is written needs
     something of that call.
+*   Chunks. The loop of a chunk of time writes results straight to where they stay, and not to an array of the chunk that
+    is then copied.
 """
 
 from collections.abc import Mapping, Sequence
