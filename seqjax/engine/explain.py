@@ -11,7 +11,7 @@ from seqjax.cells import Cell
 from seqjax.engine.checks import batch_shape, describe
 from seqjax.engine.compilations import compilations
 from seqjax.engine.equations import aval, bytes_of
-from seqjax.engine.plan import Plan
+from seqjax.engine.loop import Loop
 from seqjax.engine.program import Program
 from seqjax.engine.structure import carry_structure, is_affine
 
@@ -23,7 +23,8 @@ class Stage:
     Attributes:
         name: of the stage.
         equations: how many equations it evaluates.
-        products: the operands' shapes of its matrix products and convolutions.
+        products: the operands' shapes of its matrix products and convolutions, and how a loop computes them where it is
+            not as they are written (:mod:`seqjax.engine.loop_products`).
     """
 
     name: str
@@ -38,7 +39,7 @@ class Explanation:
     Attributes:
         step: the step's name.
         time_steps: number of time steps the numbers below are for.
-        chunk: steps of time that are taken at once.
+        chunk: steps of time that the forward pass takes at once.
         forward: the stages of the forward pass.
         backward: the stages of the backward pass.
         contractions: the products whose parameters' gradients are contractions over time.
@@ -136,12 +137,23 @@ def explain(
     gradient, body = program.gradient, program.body
     time_steps = jax.tree.leaves(inputs)[0].shape[0]
     compiled = compilations(cell)
+    loops: list[Loop] = []
+
+    def make_loops(params: Any) -> None:
+        values = program.frontier_values(jax.tree.leaves(params))
+        forward = program.plan.step.environment(values)
+        loops.append(Loop(program.plan, forward, time_steps, program.choices, results=program.plan.outputs))
+        backward = gradient.plan.step.environment(gradient.frontier_values(values))
+        loops.append(Loop(gradient.plan, backward, time_steps, program.choices))
+
+    jax.eval_shape(make_loops, params)
+    forward, backward = loops
     return Explanation(
         step=describe(cell),
         time_steps=time_steps,
-        chunk=program.choices.chunk_length(time_steps, program.plan.bytes_per_step),
-        forward=_stages(program.once, program.plan),
-        backward=_stages(gradient.once, gradient.plan),
+        chunk=forward.chunk_length,
+        forward=_stages(program.once, forward),
+        backward=_stages(gradient.once, backward),
         contractions=tuple(_operands(p.equation) for c in gradient.contractions for p in c.all_products),
         saved=tuple(f"{aval(v).dtype}{list(aval(v).shape)}" for v in gradient.saved),
         saved_bytes=time_steps * sum(bytes_of(v) for v in gradient.saved),
@@ -153,7 +165,8 @@ def explain(
     )
 
 
-def _stages(once: list[JaxprEqn], plan: Plan) -> tuple[Stage, ...]:
+def _stages(once: list[JaxprEqn], loop: Loop) -> tuple[Stage, ...]:
+    plan = loop.plan
     stages = (
         ("once", once),
         ("before the loop", plan.before),
@@ -161,7 +174,9 @@ def _stages(once: list[JaxprEqn], plan: Plan) -> tuple[Stage, ...]:
         ("after the loop", plan.after),
     )
     return tuple(
-        Stage(name=name, equations=len(equations), products=tuple(_operands(e) for e in equations if _is_product(e)))
+        Stage(
+            name=name, equations=len(equations), products=tuple(_product(e, loop) for e in equations if _is_product(e))
+        )
         for name, equations in stages
     )
 
@@ -172,6 +187,18 @@ def _loop(stages: tuple[Stage, ...]) -> Stage:
 
 def _is_product(equation: JaxprEqn) -> bool:
     return equation.primitive.name in ("dot_general", "conv_general_dilated")
+
+
+def _product(equation: JaxprEqn, loop: Loop) -> str:
+    layout = loop.layouts.get(equation.outvars[0])
+    how = (
+        ""
+        if layout is None
+        else " from the other side"
+        if isinstance(layout, jax.Array)
+        else f" in {len(layout)} pieces"
+    )
+    return _operands(equation) + how
 
 
 def _operands(equation: JaxprEqn) -> str:

@@ -10,8 +10,8 @@ What a step computes is little; how XLA's CPU compiler brings its operands and s
     preactivations over the inputs' products, say. In the compiled program, the read must come before the write, or XLA
     copies the whole array at every step; so it does where the read is in that call, and what is written needs
     something of that call.
-*   Chunks. The loop of a chunk of time writes results straight to where they stay, and not to an array of the chunk that
-    is then copied.
+*   Chunks. The loop of a chunk of time writes results straight to where they stay, and not to an array of the chunk
+    that is then copied.
 """
 
 from collections.abc import Mapping, Sequence

@@ -91,3 +91,18 @@ def test_a_chunk_writes_results_to_their_place():
     assert loop(CELLS["LSTM"], WHOLE).stored == []
     # All that a step of this one hands on is in its place: there is nothing to keep small.
     assert loop(CELLS["Elman"], IN_CHUNKS).chunk_length == TIME
+
+
+def test_explain_says_how_it_runs():
+    lstm, elman = CELLS["LSTM"], CELLS["Elman"]
+    products = lambda plan: [stage.products for part in (plan.forward, plan.backward) for stage in part][2::4]
+    explain = lambda cell: seqjax.explain(cell, batch_size=BATCH, length=TIME)
+    with force(IN_CHUNKS):
+        assert (explain(lstm).chunk, explain(elman).chunk) == (CHUNK, TIME)
+        assert products(explain(lstm)) == [("[4, 3] x [3, 12]",), ("[4, 12] x [12, 3]",)]
+    few = {"few_rows": range(1, 100), "turn_steps": 1}
+    with force(Choices(turn_above=1, **few)):
+        there, back = products(explain(lstm))
+        assert (there, back) == (("[4, 3] x [3, 12] from the other side",), ("[4, 12] x [12, 3] from the other side",))
+    with force(Choices(piece_bytes=40, piece_columns=1, **few)):
+        assert products(explain(lstm)) == [("[4, 3] x [3, 12] in 4 pieces",), ("[4, 12] x [12, 3] in 3 pieces",)]
