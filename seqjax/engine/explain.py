@@ -13,6 +13,7 @@ from seqjax.engine.compilations import compilations
 from seqjax.engine.equations import aval, bytes_of
 from seqjax.engine.loop import Loop
 from seqjax.engine.program import Program
+from seqjax.engine.sequential import backward_loop, forward_loop
 from seqjax.engine.structure import carry_structure, is_affine
 
 
@@ -135,16 +136,12 @@ def explain(
         )
     program = Program(cell, params, carry, inputs, reverse=False)
     gradient, body = program.gradient, program.body
-    time_steps = jax.tree.leaves(inputs)[0].shape[0]
-    compiled = compilations(cell)
+    time_steps, compiled = program.time_steps, compilations(cell)
     loops: list[Loop] = []
 
     def make_loops(params: Any) -> None:
         values = program.frontier_values(jax.tree.leaves(params))
-        forward = program.plan.step.environment(values)
-        loops.append(Loop(program.plan, forward, time_steps, program.choices, results=program.plan.outputs))
-        backward = gradient.plan.step.environment(gradient.frontier_values(values))
-        loops.append(Loop(gradient.plan, backward, time_steps, program.choices))
+        loops.extend([forward_loop(program, program.plan, values), backward_loop(program, values)])
 
     jax.eval_shape(make_loops, params)
     forward, backward = loops
@@ -173,12 +170,8 @@ def _stages(once: list[JaxprEqn], loop: Loop) -> tuple[Stage, ...]:
         ("in the loop", plan.loop),
         ("after the loop", plan.after),
     )
-    return tuple(
-        Stage(
-            name=name, equations=len(equations), products=tuple(_product(e, loop) for e in equations if _is_product(e))
-        )
-        for name, equations in stages
-    )
+    products = lambda equations: tuple(_product(e, loop) for e in equations if _is_product(e))
+    return tuple(Stage(name=name, equations=len(e), products=products(e)) for name, e in stages)
 
 
 def _loop(stages: tuple[Stage, ...]) -> Stage:
@@ -191,14 +184,10 @@ def _is_product(equation: JaxprEqn) -> bool:
 
 def _product(equation: JaxprEqn, loop: Loop) -> str:
     layout = loop.layouts.get(equation.outvars[0])
-    how = (
-        ""
-        if layout is None
-        else " from the other side"
-        if isinstance(layout, jax.Array)
-        else f" in {len(layout)} pieces"
-    )
-    return _operands(equation) + how
+    if layout is None:
+        return _operands(equation)
+    how = "from the other side" if isinstance(layout, jax.Array) else f"in {len(layout)} pieces"
+    return f"{_operands(equation)} {how}"
 
 
 def _operands(equation: JaxprEqn) -> str:

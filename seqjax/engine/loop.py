@@ -49,8 +49,12 @@ class Loop:
         self.layouts = layouts(plan, fixed, time_steps, choices)
         self.packs = _packs(plan.loop_inputs, choices.pack_below)
         kept = set(variables(results)) - set(plan.after_inputs)
+        in_parts = _read_in_parts(plan.loop)
+        apart = [i for i, pack in enumerate(self.packs) if len(pack) > 1 or pack[0] in in_parts]
+        apart = apart if choices.fetch_apart else []
+        everything = range(len(self.packs))
         self.stored: list[Var] = []
-        self._choose(choices, self.packs)
+        self.apart, self.written_over = self._write_over(apart, everything if choices.write_over else ())
         # A result that is written over what was computed for the loop alone needs no chunks to stay small.
         in_place = sum(2 * bytes_of(v) for v in self.written_over if v in kept)
         self.chunk_length = choices.chunk_length(time_steps, plan.bytes_per_step - in_place)
@@ -60,28 +64,25 @@ class Loop:
                 v for v in plan.emitted if v in kept and not jnp.issubdtype(aval(v).dtype, jax.dtypes.extended)
             ]
             # Filling what a chunk writes with zeros costs less than to fetch on its own what need not be.
-            self._choose(choices, [self.packs[i] for i in self.apart])
+            self.apart, self.written_over = self._write_over(apart, apart if choices.write_over else ())
 
-    def _choose(self, choices: Choices, over: Sequence[list[Var]]) -> None:
-        """Choose what is fetched apart, and what is written over one of the packs in ``over``."""
+    def _write_over(self, apart: list[int], over: Sequence[int]) -> tuple[list[int], dict[Var, int]]:
+        """What is written over which of the packs in ``over``, and what is then fetched apart, beside ``apart``."""
         plan = self.plan
-        in_parts = _read_in_parts(plan.loop)
-        self.apart = [i for i, pack in enumerate(self.packs) if len(pack) > 1 or pack[0] in in_parts]
-        self.apart = self.apart if choices.fetch_apart else []
-        self.written_over: dict[Var, int] = {}
+        written_over: dict[Var, int] = {}
         dead = set(plan.before_results) - {*plan.after_inputs, *variables(plan.outputs)}
-        free = [i for i, pack in enumerate(self.packs) if pack in over and len(pack) == 1 and pack[0] in dead]
-        for v in plan.emitted if choices.write_over else []:
+        free = [i for i in over if len(self.packs[i]) == 1 and self.packs[i][0] in dead]
+        for v in plan.emitted:
             if v in self.stored:
                 continue
             for i in free:
                 [w] = self.packs[i]
-                apart = sorted({*self.apart, i})
-                if aval(v).strip_weak_type() == aval(w).strip_weak_type() and v in self._need(apart):
-                    self.written_over[v] = i
-                    self.apart = apart
+                fetched = sorted({*apart, i})
+                if aval(v).strip_weak_type() == aval(w).strip_weak_type() and v in self._need(fetched):
+                    written_over[v], apart = i, fetched
                     free.remove(i)
                     break
+        return apart, written_over
 
     def _need(self, apart: Sequence[int]) -> set[Var]:
         """What of the loop needs something that comes from the call that fetches these packs."""
@@ -114,8 +115,8 @@ class Loop:
             The carry after them, what the loop emits, stacked over time, and the stores.
         """
         plan, step = self.plan, self.plan.step
-        stacks = [[stacked[v] for v in pack] for pack in self.packs]
-        arrays = [jnp.concatenate(stack, -1) if len(stack) > 1 else stack[0] for stack in stacks]
+        members = [[stacked[v] for v in pack] for pack in self.packs]
+        arrays = [jnp.concatenate(pack, -1) if len(pack) > 1 else pack[0] for pack in members]
         direct = [i for i in range(len(arrays)) if i not in self.apart]
         stacking = [v for v in plan.emitted if v not in self.written_over and v not in self.stored]
 
@@ -128,8 +129,8 @@ class Loop:
             environment = {**self.fixed, **dict(zip(step.carry, carry, strict=True))}
             for i, pack in enumerate(self.packs):
                 sizes = [aval(v).shape[-1] for v in pack] if len(pack) > 1 else []
-                values = lax.split(fetched[i], sizes, fetched[i].ndim - 1) if sizes else [fetched[i]]
-                environment.update(zip(pack, values, strict=True))
+                parts = lax.split(fetched[i], sizes, fetched[i].ndim - 1) if sizes else [fetched[i]]
+                environment.update(zip(pack, parts, strict=True))
             evaluate_loop(plan.loop, environment, self.layouts)
             new_carry = [typed_like(read(environment, v), c) for v, c in zip(step.new_carry, carry, strict=True)]
             write = lax.dynamic_update_index_in_dim

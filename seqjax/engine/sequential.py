@@ -48,12 +48,12 @@ def run_plain(step: Callable, params: Any, carry: Any, inputs: Any, reverse: boo
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _run(program: Program, params: list, carry: list, inputs: list) -> tuple[list, list]:
-    return _run_plan(program.plan, program.choices, program.reverse, params, carry, inputs)
+    return _run_plan(program, program.plan, params, carry, inputs)
 
 
 def _run_forward(program: Program, params: list, carry: list, inputs: list) -> tuple[tuple[list, list], tuple]:
     plan = program.saving_plan
-    new_carry, outputs = _run_plan(plan, program.choices, program.reverse, params, carry, inputs)
+    new_carry, outputs = _run_plan(program, plan, params, carry, inputs)
     stacked = {v: value for v, value in zip(plan.outputs, outputs, strict=True) if isinstance(v, Var)}
     saved = [stacked[v] for v in program.gradient.saved]
     return (new_carry, outputs[: len(program.body.outputs)]), (params, carry, inputs, saved)
@@ -66,9 +66,7 @@ def _run_backward(program: Program, residuals: tuple, cotangents: tuple) -> tupl
     kept = dict(zip(gradient.saved, saved, strict=True))
     # The carry before a step is the new carry of the step before it, which the reverse loop comes to next.
     ahead = {v: (kept[gradient.one_later[v]], c) for v, c in zip(body.carry, carry) if v in gradient.one_later}
-    time_steps = inputs[0].shape[0]
-    fixed = gradient.plan.step.environment(gradient.frontier_values(params))
-    loop = Loop(gradient.plan, fixed, time_steps, choices)
+    loop = backward_loop(program, params)
     stacked = [*saved, *inputs, *(d_outputs[i] for i in gradient.outputs)]
     zeros = lambda v: zeros_like_varying(accumulator(v), stacked)
 
@@ -120,14 +118,23 @@ def _place(values: Sequence[Any], positions: Sequence[int], count: int) -> list[
     return placed
 
 
-def _run_plan(
-    plan: Plan, choices: Choices, reverse: bool, params: list, carry: list, inputs: list
-) -> tuple[list, list]:
-    time_steps = inputs[0].shape[0]
-    loop = Loop(plan, plan.step.environment(params), time_steps, choices, results=plan.outputs)
-    stores = [zeros_over_time(time_steps, shape_of(v), inputs) for v in loop.stored]
-    run_chunk = lambda carry, chunk: run_stages(loop, carry, chunk, reverse)
-    carry, outputs, stores = in_chunks(run_chunk, carry, inputs, loop.chunk_length, reverse, stores=stores)
+def forward_loop(program: Program, plan: Plan, params: Sequence[Any]) -> Loop:
+    """The loop of a forward pass, ``program.plan`` or ``program.saving_plan``, for the values of its frontier."""
+    return Loop(plan, plan.step.environment(params), program.time_steps, program.choices, results=plan.outputs)
+
+
+def backward_loop(program: Program, params: Sequence[Any]) -> Loop:
+    """The loop of the backward pass, for the values of the forward pass's frontier."""
+    plan = program.gradient.plan
+    fixed = plan.step.environment(program.gradient.frontier_values(params))
+    return Loop(plan, fixed, program.time_steps, program.choices)
+
+
+def _run_plan(program: Program, plan: Plan, params: list, carry: list, inputs: list) -> tuple[list, list]:
+    loop = forward_loop(program, plan, params)
+    stores = [zeros_over_time(program.time_steps, shape_of(v), inputs) for v in loop.stored]
+    run_chunk = lambda carry, chunk: run_stages(loop, carry, chunk, program.reverse)
+    carry, outputs, stores = in_chunks(run_chunk, carry, inputs, loop.chunk_length, program.reverse, stores=stores)
     stored: dict[Any, jax.Array] = dict(zip(loop.stored, stores, strict=True))
     return carry, [stored[v] if output is None else output for v, output in zip(plan.outputs, outputs, strict=True)]
 

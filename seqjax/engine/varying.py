@@ -30,7 +30,7 @@ def same_variation(tree: Any) -> Any:
 
 
 def zeros_like_varying(shape: Any, values: Any) -> jax.Array:
-    """Zeros that vary over the axes that ``values`` vary over."""
+    """Zeros that vary over the axes that ``values`` vary over, sharded over no explicit ones."""
     return _vary(jnp.zeros(shape.shape, shape.dtype), _axes(values))
 
 

@@ -11,6 +11,7 @@ from seqjax.cells import GRU, LSTM, Elman, LiGRU, PeepholeLSTM
 from seqjax.engine.loop import Loop
 from seqjax.engine.platform import Choices, force
 from seqjax.engine.program import Program
+from seqjax.engine.sequential import forward_loop
 
 TIME, BATCH, SIZE, CHUNK = 23, 4, 3, 5
 CELLS = {
@@ -69,9 +70,7 @@ def test_what_needs_nothing_that_was_fetched_is_not_written_over_it(monkeypatch)
 def loop(cell, chosen):
     params, inputs = arguments(cell)
     program = Program(cell, params, cell.initial_carry((BATCH,)), inputs, False, chosen)
-    plan = program.saving_plan
-    values = program.frontier_values(jax.tree.leaves(params))
-    return Loop(plan, plan.step.environment(values), TIME, chosen, results=plan.outputs)
+    return forward_loop(program, program.saving_plan, program.frontier_values(jax.tree.leaves(params)))
 
 
 def test_what_is_written_over_what():
