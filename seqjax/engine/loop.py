@@ -52,9 +52,9 @@ class Loop:
         in_parts = _read_in_parts(plan.loop)
         apart = [i for i, pack in enumerate(self.packs) if len(pack) > 1 or pack[0] in in_parts]
         apart = apart if choices.fetch_apart else []
-        everything = range(len(self.packs))
+        emitted = plan.emitted if choices.write_over else []
         self.stored: list[Var] = []
-        self.apart, self.written_over = self._write_over(apart, everything if choices.write_over else ())
+        self.apart, self.written_over = self._write_over(emitted, apart)
         # A result that is written over what was computed for the loop alone needs no chunks to stay small.
         in_place = sum(2 * bytes_of(v) for v in self.written_over if v in kept)
         self.chunk_length = choices.chunk_length(time_steps, plan.bytes_per_step - in_place)
@@ -63,18 +63,16 @@ class Loop:
             self.stored = [
                 v for v in plan.emitted if v in kept and not jnp.issubdtype(aval(v).dtype, jax.dtypes.extended)
             ]
-            # Filling what a chunk writes with zeros costs less than to fetch on its own what need not be.
-            self.apart, self.written_over = self._write_over(apart, apart if choices.write_over else ())
+            emitted = [v for v in emitted if v not in self.stored]
+            self.apart, self.written_over = self._write_over(emitted, apart)
 
-    def _write_over(self, apart: list[int], over: Sequence[int]) -> tuple[list[int], dict[Var, int]]:
-        """What is written over which of the packs in ``over``, and what is then fetched apart, beside ``apart``."""
+    def _write_over(self, emitted: Sequence[Var], apart: list[int]) -> tuple[list[int], dict[Var, int]]:
+        """What is then fetched apart, beside ``apart``, and which of the packs each is written over, if any."""
         plan = self.plan
         written_over: dict[Var, int] = {}
         dead = set(plan.before_results) - {*plan.after_inputs, *variables(plan.outputs)}
-        free = [i for i in over if len(self.packs[i]) == 1 and self.packs[i][0] in dead]
-        for v in plan.emitted:
-            if v in self.stored:
-                continue
+        free = [i for i, pack in enumerate(self.packs) if len(pack) == 1 and pack[0] in dead]
+        for v in emitted:
             for i in free:
                 [w] = self.packs[i]
                 fetched = sorted({*apart, i})
