@@ -120,12 +120,24 @@ def _evaluate_open(jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Any
         if equation.primitive.name in _CALLS:
             inner = equation.params.get("jaxpr", equation.params.get("call_jaxpr"))
             results = _evaluate_open(getattr(inner, "jaxpr", inner), getattr(inner, "consts", ()), values)
-        elif equation.primitive.name == "name":
+        elif equation.primitive.name == "name" or _changes_nothing(equation):
             results = values
         else:
             results = bind(equation, values)
         environment.update(zip(equation.outvars, results, strict=True))
     return [read(environment, atom) for atom in jaxpr.outvars]
+
+
+def _changes_nothing(equation: JaxprEqn) -> bool:
+    """Whether it is a reshape to the same shape, left to the compiler's placement as before.
+
+    Derivatives have it wherever a value that knows of a mesh meets one that does not.
+    """
+    if equation.primitive.name != "reshape":
+        return False
+    before, after = aval(equation.invars[0]), aval(equation.outvars[0])
+    free = lambda kind: kind.sharding.mesh.empty or kind.sharding.mesh.are_all_axes_auto
+    return before.shape == after.shape and free(before) and free(after)
 
 
 def aval(atom: Atom) -> Any:

@@ -58,8 +58,7 @@ def evaluate_loop(equations: Sequence[JaxprEqn], environment: Environment, layou
         moving = read(environment, equation.invars[0])
         options = {name: equation.params[name] for name in ("precision", "preferred_element_type")}
         if isinstance(matrix, jax.Array):
-            moving = lax.optimization_barrier(jnp.moveaxis(moving, -1, 0))
-            product = lax.dot_general(matrix, moving, (((1,), (0,)), ((), ())), **options)
+            product = lax.dot_general(matrix, moving, (((1,), (moving.ndim - 1,)), ((), ())), **options)
             environment[equation.outvars[0]] = in_own_call(_turn_back, product)
         else:
             numbers = equation.params["dimension_numbers"]
