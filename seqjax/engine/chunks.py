@@ -62,16 +62,16 @@ def in_chunks(
         following = [jnp.concatenate([a[length:steps:length], (a[steps] if rest else end)[None]]) for a, end in ahead]
         after_left = ends
 
-    def run_one(state: tuple[Any, list], chunk: tuple[Any, Any, list]) -> tuple[tuple[Any, list], Any]:
-        (carry, stores), (number, inputs, following) = state, chunk
-        carry, outputs, stores = run(carry, Chunk(inputs, following, stores, number * length))
-        return (carry, stores), outputs
+    def run_one(state: tuple[Any, list, Any], chunk: tuple[Any, list]) -> tuple[tuple[Any, list, Any], Any]:
+        (carry, stores, start), (inputs, following) = state, chunk
+        carry, outputs, stores = run(carry, Chunk(inputs, following, stores, start))
+        return (carry, stores, start + jnp.int32(-length if reverse else length)), outputs
 
     left_outputs = None
     if rest and reverse:
         carry, left_outputs, stores = run(carry, Chunk(left, after_left, stores, steps))
-    chunks = (jnp.arange(count), whole, following)
-    (carry, stores), outputs = lax.scan(run_one, (carry, stores), chunks, reverse=reverse)
+    first = jnp.int32(steps - length if reverse else 0)
+    (carry, stores, _), outputs = lax.scan(run_one, (carry, stores, first), (whole, following), reverse=reverse)
     outputs = jax.tree.map(lambda a: a.reshape(steps, *a.shape[2:]), outputs)
     if rest and not reverse:
         carry, left_outputs, stores = run(carry, Chunk(left, after_left, stores, steps))

@@ -14,6 +14,7 @@ What a step computes is little; how XLA's CPU compiler brings its operands and s
     that is then copied.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -118,8 +119,8 @@ class Loop:
         direct = [i for i in range(len(arrays)) if i not in self.apart]
         stacking = [v for v in plan.emitted if v not in self.written_over and v not in self.stored]
 
-        def one_step(state: tuple[list, list, list], xs: tuple[Any, list]) -> tuple[tuple[list, list, list], list]:
-            (carry, written, stores), (time, values) = state, xs
+        def one_step(state: tuple, values: list) -> tuple[tuple, list]:
+            carry, written, stores, time = state
             now = dict(enumerate(arrays)) | dict(zip(self.written_over.values(), written, strict=True))
             fetched = dict(zip(direct, values, strict=True))
             if self.apart:
@@ -131,15 +132,16 @@ class Loop:
                 environment.update(zip(pack, parts, strict=True))
             evaluate_loop(plan.loop, environment, self.layouts)
             new_carry = [typed_like(read(environment, v), c) for v, c in zip(step.new_carry, carry, strict=True)]
-            write = lax.dynamic_update_index_in_dim
-            written = [write(now[i], environment[v], time, 0) for v, i in self.written_over.items()]
-            stores = [write(a, environment[v], start + time, 0) for v, a in zip(self.stored, stores, strict=True)]
-            return (new_carry, written, stores), [environment[v] for v in stacking]
+            write = functools.partial(lax.dynamic_update_index_in_dim, axis=0, allow_negative_indices=False)
+            written = [write(now[i], environment[v], time) for v, i in self.written_over.items()]
+            stores = [write(a, environment[v], start + time) for v, a in zip(self.stored, stores, strict=True)]
+            return (new_carry, written, stores, time + one), [environment[v] for v in stacking]
 
-        times = jnp.arange(time_steps) if self.apart or self.stored else None
-        state = (carry, [arrays[i] for i in self.written_over.values()], stores)
-        xs = (times, [arrays[i] for i in direct])
-        (carry, written, stores), stacks = lax.scan(one_step, state, xs, length=time_steps, reverse=reverse)
+        first, one = jnp.int32(time_steps - 1 if reverse else 0), jnp.int32(-1 if reverse else 1)
+        state = (carry, [arrays[i] for i in self.written_over.values()], stores, first)
+        (carry, written, stores, _), stacks = lax.scan(
+            one_step, state, [arrays[i] for i in direct], length=time_steps, reverse=reverse
+        )
         emitted = dict(zip(self.written_over, written, strict=True)) | dict(zip(stacking, stacks, strict=True))
         return carry, emitted, stores
 
@@ -147,7 +149,8 @@ class Loop:
 @jax.jit
 def _fetch(arrays: list[jax.Array], time: jax.Array) -> list[jax.Array]:
     starts = lambda a: (time, *[jnp.zeros_like(time)] * (a.ndim - 1))
-    return [lax.squeeze(lax.dynamic_slice(a, starts(a), (1, *a.shape[1:])), (0,)) for a in arrays]
+    fetch = lambda a: lax.dynamic_slice(a, starts(a), (1, *a.shape[1:]), allow_negative_indices=False)
+    return [lax.squeeze(fetch(a), (0,)) for a in arrays]
 
 
 def _packs(values: Sequence[Var], pack_below: int) -> list[list[Var]]:
