@@ -39,6 +39,7 @@ EVERY_CHOICE_ON = Choices(
     chunk_bytes=1,
     shortest=5,
     whole_bytes=1,
+    in_rows=True,
     fetch_apart=True,
     write_over=True,
     pack_below=100,

@@ -19,9 +19,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.extend.core import JaxprEqn, Var
-from jax.sharding import AxisType
 
-from seqjax.engine.equations import Atom, Step, aval, bind, shape_of, variables
+from seqjax.engine.equations import Atom, Step, aval, bind, explicitly_sharded, shape_of, variables
 from seqjax.engine.platform import Choices
 
 
@@ -231,6 +230,5 @@ def _contractions(
 
 def _blocks(value: Var, choices: Choices) -> int:
     # An explicitly sharded batch cannot be reshaped without saying how.
-    explicit = AxisType.Explicit in aval(value).sharding.mesh.axis_types
     fits = aval(value).ndim > 1 and aval(value).shape[0] % choices.batch_blocks == 0
-    return choices.batch_blocks if fits and not explicit else 1
+    return choices.batch_blocks if fits and not explicitly_sharded(value) else 1

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.extend.core import JaxprEqn, Literal, Var
-from jax.sharding import PartitionSpec
+from jax.sharding import AxisType, PartitionSpec
 
 Atom = Var | Literal
 Environment = dict[Var, Any]
@@ -129,20 +129,22 @@ def _evaluate_open(jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Any
 
 
 def _changes_nothing(equation: JaxprEqn) -> bool:
-    """Whether it is a reshape to the same shape, left to the compiler's placement as before.
-
-    Derivatives have it wherever a value that knows of a mesh meets one that does not.
-    """
-    if equation.primitive.name != "reshape":
+    """Whether it is a reshape to the same shape: derivatives have them where only one of two values knows of a mesh."""
+    if equation.primitive.name != "reshape" or equation.params["dimensions"] is not None:
         return False
-    before, after = aval(equation.invars[0]), aval(equation.outvars[0])
-    free = lambda kind: kind.sharding.mesh.empty or kind.sharding.mesh.are_all_axes_auto
-    return before.shape == after.shape and free(before) and free(after)
+    [before, *_], [after] = equation.invars, equation.outvars
+    return aval(before).shape == aval(after).shape and not explicitly_sharded(after)
 
 
 def aval(atom: Atom) -> Any:
     """The shape and type of a variable or literal."""
     return atom.aval
+
+
+def explicitly_sharded(value: Any) -> bool:
+    """Whether the type of an array or variable says how it lies on a mesh."""
+    kind = aval(value) if isinstance(value, Var | Literal) else jax.typeof(value)
+    return AxisType.Explicit in kind.sharding.mesh.axis_types
 
 
 def is_inexact(atom: Atom) -> bool:

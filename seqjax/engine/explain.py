@@ -141,7 +141,7 @@ def explain(
 
     def make_loops(params: Any) -> None:
         values = program.frontier_values(jax.tree.leaves(params))
-        loops.extend([forward_loop(program, program.plan, values), backward_loop(program, values)])
+        loops.extend([forward_loop(program, values), backward_loop(program, values)])
 
     jax.eval_shape(make_loops, params)
     forward, backward = loops

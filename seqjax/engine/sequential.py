@@ -18,7 +18,6 @@ from seqjax.engine.chunks import Chunk, in_chunks, next_in_loop
 from seqjax.engine.equations import aval, evaluate, read, shape_of
 from seqjax.engine.gradient import accumulator
 from seqjax.engine.loop import Loop
-from seqjax.engine.plan import Plan
 from seqjax.engine.platform import Choices
 from seqjax.engine.program import Program
 from seqjax.engine.varying import reverse_mode_only, same_variation, zeros_like_varying, zeros_over_time
@@ -48,13 +47,13 @@ def run_plain(step: Callable, params: Any, carry: Any, inputs: Any, reverse: boo
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _run(program: Program, params: list, carry: list, inputs: list) -> tuple[list, list]:
-    return _run_plan(program, program.plan, params, carry, inputs)
+    return _run_loop(forward_loop(program, params), program, carry, inputs)
 
 
 def _run_forward(program: Program, params: list, carry: list, inputs: list) -> tuple[tuple[list, list], tuple]:
-    plan = program.saving_plan
-    new_carry, outputs = _run_plan(program, plan, params, carry, inputs)
-    stacked = {v: value for v, value in zip(plan.outputs, outputs, strict=True) if isinstance(v, Var)}
+    loop = forward_loop(program, params, saving=True)
+    new_carry, outputs = _run_loop(loop, program, carry, inputs)
+    stacked = {v: value for v, value in zip(loop.plan.outputs, outputs, strict=True) if isinstance(v, Var)}
     saved = [stacked[v] for v in program.gradient.saved]
     return (new_carry, outputs[: len(program.body.outputs)]), (params, carry, inputs, saved)
 
@@ -74,7 +73,7 @@ def _run_backward(program: Program, residuals: tuple, cotangents: tuple) -> tupl
         carry, sums, totals = state
         values = dict(zip(gradient.saved, chunk.inputs, strict=False))
         for v, value in zip(ahead, chunk.following, strict=True):
-            values[v] = next_in_loop(values[gradient.one_later[v]], value, not program.reverse)
+            values[v] = next_in_loop(values[gradient.one_later[v]], value, not program.reverse, choices.in_rows)
         inputs = [*(values[v] for v in gradient.recalled), *chunk.inputs[len(saved) :]]
         carry, outputs, stores = run_stages(loop, carry, chunk._replace(inputs=inputs), not program.reverse)
         d_summed, d_inputs, contracted, moving = gradient.split_outputs(outputs)
@@ -92,7 +91,7 @@ def _run_backward(program: Program, residuals: tuple, cotangents: tuple) -> tupl
         [zeros_like_varying(contraction.start, stacked) for contraction in gradient.contractions],
     )
     (carry, sums, totals), d_inputs, _ = in_chunks(
-        run_chunk, state, stacked, loop.chunk_length, not program.reverse, list(ahead.values())
+        run_chunk, state, stacked, loop.chunk_length, not program.reverse, list(ahead.values()), in_rows=choices.in_rows
     )
     d_carry, accumulated = carry[: len(gradient.carry)], carry[len(gradient.carry) :]
     gradients: dict = {}
@@ -118,25 +117,30 @@ def _place(values: Sequence[Any], positions: Sequence[int], count: int) -> list[
     return placed
 
 
-def forward_loop(program: Program, plan: Plan, params: Sequence[Any]) -> Loop:
-    """The loop of a forward pass, ``program.plan`` or ``program.saving_plan``, for the values of its frontier."""
-    return Loop(plan, plan.step.environment(params), program.time_steps, program.choices, results=plan.outputs)
+def forward_loop(program: Program, params: Sequence[Any], saving: bool = False) -> Loop:
+    """The loop of the forward pass, perhaps one that saves what the backward pass reads, for its frontier's values."""
+    plan = program.saving_plan if saving else program.plan
+    choices = program.choices.with_gradients() if saving else program.choices
+    return Loop(plan, plan.step.environment(params), program.time_steps, choices, results=plan.outputs)
 
 
 def backward_loop(program: Program, params: Sequence[Any]) -> Loop:
     """The loop of the backward pass, for the values of the forward pass's frontier."""
     plan = program.gradient.plan
     fixed = plan.step.environment(program.gradient.frontier_values(params))
-    return Loop(plan, fixed, program.time_steps, program.choices)
+    return Loop(plan, fixed, program.time_steps, program.choices.with_gradients())
 
 
-def _run_plan(program: Program, plan: Plan, params: list, carry: list, inputs: list) -> tuple[list, list]:
-    loop = forward_loop(program, plan, params)
+def _run_loop(loop: Loop, program: Program, carry: list, inputs: list) -> tuple[list, list]:
     stores = [zeros_over_time(program.time_steps, shape_of(v), inputs) for v in loop.stored]
     run_chunk = lambda carry, chunk: run_stages(loop, carry, chunk, program.reverse)
-    carry, outputs, stores = in_chunks(run_chunk, carry, inputs, loop.chunk_length, program.reverse, stores=stores)
+    carry, outputs, stores = in_chunks(
+        run_chunk, carry, inputs, loop.chunk_length, program.reverse, stores=stores, in_rows=program.choices.in_rows
+    )
     stored: dict[Any, jax.Array] = dict(zip(loop.stored, stores, strict=True))
-    return carry, [stored[v] if output is None else output for v, output in zip(plan.outputs, outputs, strict=True)]
+    return carry, [
+        stored[v] if output is None else output for v, output in zip(loop.plan.outputs, outputs, strict=True)
+    ]
 
 
 def run_stages(loop: Loop, carry: list, chunk: Chunk, reverse: bool) -> tuple[list, list, list]:

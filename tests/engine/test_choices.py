@@ -22,6 +22,7 @@ TIME, BATCH = 23, 4
 CELLS = {"LSTM": LSTM(input_size=3, hidden_size=4), "GRU": GRU(input_size=3, hidden_size=4, reset="before")}
 GROUPS = {
     "chunks": ("chunk_bytes", "shortest", "whole_bytes"),
+    "in rows": ("in_rows",),
     "fetch apart": ("fetch_apart",),
     "write over": ("write_over",),
     "pack": ("pack_below",),
@@ -113,17 +114,17 @@ def operands(jaxpr):
     return found
 
 
-def backward_pass(batch, chosen):
+def traced(batch, chosen, gradients=True):
     cell = CELLS["LSTM"]
     loss = lambda *values: jnp.sum(seqjax.scan(cell, *values)[1] ** 2)
     with force(chosen):
-        return jax.jit(jax.grad(loss)).trace(*arguments(cell, batch))
+        return jax.jit(jax.grad(loss) if gradients else loss).trace(*arguments(cell, batch))
 
 
 # What the LSTM's loops multiply, forwards and backwards.
 AS_WRITTEN = ((6, 4), (4, 16)), ((6, 16), (16, 4))
-FROM_THE_OTHER_SIDE = ((16, 4), (4, 6)), ((4, 16), (16, 6))
-IN_PIECES = ((6, 4), (4, 5)), ((6, 4), (4, 1)), ((6, 16), (16, 1))
+FROM_THE_OTHER_SIDE = ((16, 4), (6, 4)), ((4, 16), (6, 16))
+IN_PIECES = ((6, 4), (4, 5)), ((6, 4), (4, 1))
 MATRIX = 4 * 16 * 4  # bytes
 
 
@@ -136,17 +137,29 @@ MATRIX = 4 * 16 * 4  # bytes
         ({"turn_above": MATRIX, "few_rows": range(7, 100)}, AS_WRITTEN),
         ({"turn_above": MATRIX, "few_rows": range(3, 4), "batch_blocks": 2}, FROM_THE_OTHER_SIDE),
         ({"turn_above": MATRIX, "turn_steps": TIME + 1}, AS_WRITTEN),
-        ({"piece_bytes": MATRIX / 3}, IN_PIECES),
-        ({"piece_bytes": MATRIX / 2}, AS_WRITTEN),
-        ({"piece_bytes": MATRIX / 3, "few_rows": range(7, 100)}, AS_WRITTEN),
-        ({"piece_bytes": MATRIX / 3, "piece_columns": 16}, AS_WRITTEN),
+        ({"piece_bytes": MATRIX / 3}, AS_WRITTEN),
     ],
 )
 def test_products_with_a_large_matrix(changes, expected):
-    found = operands(backward_pass(6, Choices(**{"few_rows": range(6, 7), "turn_steps": TIME} | changes)).jaxpr)
+    found = operands(traced(6, Choices(**{"few_rows": range(6, 7), "turn_steps": TIME} | changes)).jaxpr)
     others = {*AS_WRITTEN, *FROM_THE_OTHER_SIDE, *IN_PIECES} - set(expected)
     assert set(expected) <= set(found)
     assert others.isdisjoint(found)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"piece_bytes": MATRIX / 3}, IN_PIECES),
+        ({"piece_bytes": MATRIX / 2}, AS_WRITTEN[:1]),
+        ({"piece_bytes": MATRIX / 3, "few_rows": range(7, 100)}, AS_WRITTEN[:1]),
+        ({"piece_bytes": MATRIX / 3, "piece_columns": 16}, AS_WRITTEN[:1]),
+    ],
+)
+def test_products_in_pieces_without_gradients(changes, expected):
+    found = operands(traced(6, Choices(**{"few_rows": range(6, 7)} | changes), gradients=False).jaxpr)
+    assert set(expected) <= set(found)
+    assert {*AS_WRITTEN[:1], *IN_PIECES}.difference(expected).isdisjoint(found)
 
 
 def test_inputs_that_a_loop_reads_in_parts_are_fetched_apart():

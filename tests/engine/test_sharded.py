@@ -1,8 +1,10 @@
-"""Batches that are split over devices by hand: with ``shard_map``, and with explicit shardings."""
+"""Batches that are split over devices: placed so, with ``shard_map``, and with explicit shardings."""
 
+import collections
 import dataclasses
 
 import jax
+import jax.extend
 import jax.numpy as jnp
 import pytest
 from jax.sharding import AxisType, NamedSharding
@@ -11,6 +13,7 @@ from jax.sharding import PartitionSpec as P
 import seqjax
 from seqjax.cells import GRU, LSTM
 from seqjax.engine.platform import choices, force
+from seqjax.parallel import batch_mesh, replicate, split_batch
 from tests.trees import assert_trees_close
 
 TIME, BATCH = 23, 4
@@ -32,17 +35,20 @@ def gradients(run, *values):
     return jax.jit(jax.value_and_grad(loss, argnums=(0, 1, 2)))(*values)
 
 
-@pytest.mark.parametrize("how", ["shard_map", "explicit"])
+@pytest.mark.parametrize("how", ["placed", "shard_map", "explicit"])
 @pytest.mark.parametrize("changes", CHANGES)
 @pytest.mark.parametrize("name", CELLS)
 def test_a_split_batch_gives_the_same(name, changes, how):
-    cell, kind = CELLS[name], {"shard_map": AxisType.Auto, "explicit": AxisType.Explicit}[how]
-    mesh = jax.make_mesh((2,), ("batch",), axis_types=(kind,))
+    cell = CELLS[name]
+    mesh = jax.make_mesh((2,), ("batch",), axis_types=(AxisType.Explicit if how == "explicit" else AxisType.Auto,))
     run = lambda params, inputs, carry: seqjax.scan(cell, params, inputs, carry)[1]
     params, inputs, carry = arguments(cell)
     expected = gradients(lambda *values: seqjax.scan(cell, *values, mode="lax")[1], params, inputs, carry)
     with force(dataclasses.replace(choices(), **CHANGES[changes])):
-        if how == "shard_map":
+        if how == "placed":
+            split = (split_batch(inputs, mesh, axis=1), split_batch(carry, mesh, axis=0))
+            got = gradients(run, replicate(params, mesh), *split)
+        elif how == "shard_map":
             batch = P(None, "batch")
             split = jax.shard_map(run, mesh=mesh, in_specs=(P(), batch, P("batch")), out_specs=batch)
             got = gradients(split, params, inputs, carry)
@@ -51,3 +57,25 @@ def test_a_split_batch_gives_the_same(name, changes, how):
             with jax.sharding.set_mesh(mesh):
                 got = gradients(run, place(params), place(inputs, None, "batch"), place(carry, "batch"))
     assert_trees_close(jax.device_get(got), jax.device_get(expected), 1e-5)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_placed_batch_is_planned_like_one_that_is_not(name):
+    """Derivatives have reshapes where only one of two values knows of a mesh; they must not hide what can be folded."""
+
+    def equations(jaxpr):
+        # A reshard is of a constant.
+        names = [equation.primitive.name for equation in jaxpr.eqns]
+        found = collections.Counter(name for name in names if name != "reshard")
+        for equation in jaxpr.eqns:
+            for inner in jax.extend.core.jaxprs_in_params(equation.params):
+                found += equations(inner)
+        return found
+
+    def of_gradient(params, inputs):
+        loss = lambda params, inputs: jnp.sum(seqjax.scan(CELLS[name], params, inputs)[1])
+        return equations(jax.jit(jax.grad(loss)).trace(params, inputs).jaxpr)
+
+    params, inputs, _ = arguments(CELLS[name])
+    mesh = batch_mesh(2)
+    assert of_gradient(replicate(params, mesh), split_batch(inputs, mesh, axis=1)) == of_gradient(params, inputs)
