@@ -63,8 +63,7 @@ def _run_backward(program: Program, residuals: tuple, cotangents: tuple) -> tupl
     d_carry, d_outputs = cotangents
     body, gradient, choices = program.body, program.gradient, program.choices
     kept = dict(zip(gradient.saved, saved, strict=True))
-    # The carry before a step is the new carry of the step before it, which the reverse loop comes to next.
-    ahead = {v: (kept[gradient.one_later[v]], c) for v, c in zip(body.carry, carry) if v in gradient.one_later}
+    first = dict(zip(body.carry, carry, strict=True))
     loop = backward_loop(program, params)
     stacked = [*saved, *inputs, *(d_outputs[i] for i in gradient.outputs)]
     zeros = lambda v: zeros_like_varying(accumulator(v), stacked)
@@ -72,8 +71,10 @@ def _run_backward(program: Program, residuals: tuple, cotangents: tuple) -> tupl
     def run_chunk(state: tuple, chunk: Chunk) -> tuple[tuple, list, list]:
         carry, sums, totals = state
         values = dict(zip(gradient.saved, chunk.inputs, strict=False))
-        for v, value in zip(ahead, chunk.following, strict=True):
-            values[v] = next_in_loop(values[gradient.one_later[v]], value, not program.reverse, choices.in_rows)
+        for v, new in gradient.one_later.items():
+            # The carry before a step is the new carry of the step before it, which the reverse loop comes to next.
+            ends = (kept[new], first[v], chunk.start)
+            values[v] = next_in_loop(values[new], *ends, not program.reverse, choices.in_rows)
         inputs = [*(values[v] for v in gradient.recalled), *chunk.inputs[len(saved) :]]
         carry, outputs, stores = run_stages(loop, carry, chunk._replace(inputs=inputs), not program.reverse)
         d_summed, d_inputs, contracted, moving = gradient.split_outputs(outputs)
@@ -91,7 +92,7 @@ def _run_backward(program: Program, residuals: tuple, cotangents: tuple) -> tupl
         [zeros_like_varying(contraction.start, stacked) for contraction in gradient.contractions],
     )
     (carry, sums, totals), d_inputs, _ = in_chunks(
-        run_chunk, state, stacked, loop.chunk_length, not program.reverse, list(ahead.values()), in_rows=choices.in_rows
+        run_chunk, state, stacked, loop.chunk_length, not program.reverse, in_rows=choices.in_rows
     )
     d_carry, accumulated = carry[: len(gradient.carry)], carry[len(gradient.carry) :]
     gradients: dict = {}
