@@ -14,6 +14,10 @@ loop reads or writes costs time at every step.
 "All steps at once" is ``jax.vmap`` of the same equations over time, so a product ``inputs @ kernel`` of shape
 ``[batch, features]`` becomes one large product over ``[time, batch, features]``.
 
+Except that cheap elementwise work that only the loop needs is left to the loop where it then reads no more: a backward
+loop that is given the activations can do with them what it is to multiply the cotangents by, and each array that is not
+made beforehand is a kernel less to compile and to run.
+
 Before that, products of one stage that share their moving operand (``h @ W_i``, ``h @ W_f``, ...) become one product
 with the fixed operands side by side: a step written with one matrix a gate is as good as one with a stacked kernel. And
 where the loop multiplies by the transpose of a matrix, as every backward loop does, the matrix is transposed once.
@@ -65,6 +69,9 @@ _STAYS_IN_LOOP = frozenset(
         "xla_pmap",
     }
 )
+
+
+_CHEAP = frozenset({"add", "add_any", "sub", "mul", "neg"})
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -248,6 +255,40 @@ def _split_after(loop: Sequence[JaxprEqn], after: Sequence[JaxprEqn], outputs: S
     return splits
 
 
+def _left_to_loop(
+    step: Step, before: Sequence[JaxprEqn], loop: Sequence[JaxprEqn], emitted: Sequence[Atom]
+) -> list[JaxprEqn]:
+    """The cheap equations of ``before`` that only the loop needs, if it reads no more with them.
+
+    Where it can write what it emits over what they make (see :mod:`seqjax.engine.loop`), that is worth more: then none.
+    """
+    needed, cheap = set(variables([*emitted, *step.new_carry])), []
+    for equation in reversed(before):
+        if equation.primitive.name in _CHEAP and needed.isdisjoint(equation.outvars):
+            cheap.append(equation)
+        else:
+            needed.update(variables(equation.invars))
+    cheap.reverse()
+    fixed = {*step.params, *step.constants, *step.carry}
+
+    def reads(equations: Sequence[JaxprEqn]) -> set[Var]:
+        made = {v for e in equations for v in e.outvars}
+        return set(variables(v for e in equations for v in e.invars)) - made - fixed
+
+    now, then = reads(loop), reads([*cheap, *loop])
+    if sum(map(bytes_of, then)) > sum(map(bytes_of, now)):
+        return []
+    written = set(variables(emitted))
+    for v in now - then:
+        following = {v}
+        for equation in loop:
+            if not following.isdisjoint(variables(equation.invars)):
+                following.update(equation.outvars)
+        if any(aval(result).strip_weak_type() == aval(v).strip_weak_type() for result in following & written):
+            return []
+    return cheap
+
+
 def make_plan(step: Step, more_outputs: Sequence[Atom] = ()) -> Plan:
     """Sort the step's equations into stages; ``more_outputs`` are values of the step to return beside its outputs."""
     outputs = [*step.outputs, *more_outputs]
@@ -267,8 +308,11 @@ def make_plan(step: Step, more_outputs: Sequence[Atom] = ()) -> Plan:
         else:
             after.append(equation)
     loop, after = loop[::-1], after[::-1]
-    loop = _split_in_loop(before, loop, step.new_carry) + loop
+    splits = _split_in_loop(before, loop, step.new_carry)
     after = _split_after(loop, after, outputs) + after
+    cheap = _left_to_loop(step, before, splits + loop, [*(v for e in after for v in e.invars), *outputs])
+    before = [equation for equation in before if equation not in cheap]
+    loop = splits + cheap + loop
 
     in_before = {v for e in before for v in e.outvars}
     made_in_loop = {v for e in loop for v in e.outvars}

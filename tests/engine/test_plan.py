@@ -98,15 +98,37 @@ def test_lstm_keeps_preactivations_cell_and_hidden_state_only():
     assert plan.saved_bytes == TIME * 6 * BATCH * HIDDEN * 4
 
 
-def test_the_backward_loop_of_an_lstm_multiplies_and_takes_one_product():
-    cell = CASES["LSTM"][0]
-    program = Program(cell, *(cell_arguments(cell)[i] for i in (0, 2, 1)), reverse=False)
-    names = [e.primitive.name for e in program.gradient.plan.loop]
+def backward_plan(name):
+    cell = CASES[name][0]
+    return Program(cell, *(cell_arguments(cell)[i] for i in (0, 2, 1)), reverse=False).gradient.plan
+
+
+def test_the_backward_loop_of_a_gru_multiplies_and_takes_one_product():
+    plan = backward_plan("GRU after")
+    names = [e.primitive.name for e in plan.loop]
     assert set(names) == {"add", "add_any", "mul", "concatenate", "dot_general"}
-    # Five derivatives of gates and cell, and the forget gate.
-    assert names.count("mul") == 6
-    [product] = [e for e in program.gradient.plan.loop if e.primitive.name == "dot_general"]
+    # Three derivatives, and the update gate.
+    assert names.count("mul") == 4
+    [product] = [e for e in plan.loop if e.primitive.name == "dot_general"]
     assert product.params["dimension_numbers"][0] == ((1,), (0,)), "the kernel is transposed once, outside the loop"
+
+
+def test_the_backward_loop_of_an_lstm_is_given_its_activations():
+    """Five derivatives and the forget gate would be as much to read; so it computes the derivatives itself."""
+    plan = backward_plan("LSTM")
+    names = lambda equations: {e.primitive.name for e in equations}
+    assert names(plan.before) == {"add", "split", "logistic", "tanh"}
+    assert names(plan.loop) == {"add", "add_any", "sub", "mul", "concatenate", "dot_general"}
+    assert len(plan.before_results) == 5
+    # The activations, the cell before, and the cotangent of the output.
+    assert len(plan.loop_inputs) == 7
+
+
+def test_a_derivative_that_the_loop_writes_its_result_over_is_made_before_it():
+    plan = backward_plan("Elman")
+    [derivative] = plan.before_results
+    assert derivative in plan.loop_inputs
+    assert [e.primitive.name for e in plan.loop] == ["add_any", "mul", "dot_general"]
 
 
 def test_what_is_split_or_put_together_crosses_the_border_of_the_loop_as_a_whole():
