@@ -71,7 +71,8 @@ _STAYS_IN_LOOP = frozenset(
 )
 
 
-_CHEAP = frozenset({"add", "add_any", "sub", "mul", "neg"})
+# JAX 0.12 has 1 - x * x, the derivative of tanh, as one operation.
+_CHEAP = frozenset({"add", "add_any", "sub", "mul", "neg", "one_minus_square", "square"})
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)

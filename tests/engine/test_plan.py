@@ -118,7 +118,8 @@ def test_the_backward_loop_of_an_lstm_is_given_its_activations():
     plan = backward_plan("LSTM")
     names = lambda equations: {e.primitive.name for e in equations}
     assert names(plan.before) == {"add", "split", "logistic", "tanh"}
-    assert names(plan.loop) == {"add", "add_any", "sub", "mul", "concatenate", "dot_general"}
+    # Of these the newest JAX has one operation for the derivative of tanh.
+    assert names(plan.loop) - {"one_minus_square"} == {"add", "add_any", "sub", "mul", "concatenate", "dot_general"}
     assert len(plan.before_results) == 5
     # The activations, the cell before, and the cotangent of the output.
     assert len(plan.loop_inputs) == 7
