@@ -12,13 +12,16 @@ Among cuts of equal size the one nearest to the source is taken. It computes the
 writes fewer and simpler values: keeping the preactivations of an LSTM as they come out of the product, and not the four
 gates, took up to a quarter off the time of a training step.
 
+A product of the cut that a bias is added to, and which nothing else reads, is kept with its bias: it is as large, and
+the bias need not be added again.
+
 For an LSTM the cut is the preactivations, the cell and the hidden state, which is its output.
 """
 
 import math
 from collections.abc import Container, Iterable
 
-from jax.extend.core import JaxprEqn, Var
+from jax.extend.core import JaxprEqn, Literal, Var
 
 from seqjax.engine.equations import Step, aval, bytes_of, variables
 
@@ -119,4 +122,17 @@ def values_to_save(
     residual = csr_array(capacity - flow)
     residual.eliminate_zeros()
     reached = set(breadth_first_order(residual, source, return_predecessors=False).tolist())
-    return [v for v, i in index.items() if 2 * i in reached and 2 * i + 1 not in reached]
+    cut = [v for v, i in index.items() if 2 * i in reached and 2 * i + 1 not in reached]
+    elsewhere = {*required, *(v for v in nodes if v in there_anyway), *variables([*step.new_carry, *step.outputs])}
+    return [_with_bias(v, step, fixed, elsewhere) for v in cut]
+
+
+def _with_bias(value: Var, step: Step, fixed: set[Var], elsewhere: set[Var]) -> Var:
+    """A product, or a part of one, with what is added to it at every step alike, if nothing else reads it."""
+    makers = [e.primitive.name for e in step.equations if value in e.outvars]
+    readers = [e for e in step.equations if value in e.invars]
+    if makers not in (["dot_general"], ["split"]) or len(readers) != 1 or value in elsewhere:
+        return value
+    [reader] = readers
+    alike = all(v is value or isinstance(v, Literal) or v in fixed for v in reader.invars)
+    return reader.outvars[0] if reader.primitive.name == "add" and alike else value

@@ -125,6 +125,21 @@ def test_the_backward_loop_of_an_lstm_is_given_its_activations():
     assert len(plan.loop_inputs) == 7
 
 
+def test_a_product_is_kept_with_its_bias():
+    """The GRU's recurrent product, of which a part is added to a bias before the reset gate multiplies it."""
+    cell = CASES["GRU after"][0]
+    program = Program(cell, *(cell_arguments(cell)[i] for i in (0, 2, 1)), reverse=False)
+    [made] = [
+        e
+        for e in program.body.equations
+        if e.outvars[0] in program.gradient.saved
+        and e.primitive.name == "add"
+        and any(v in program.body.params for v in e.invars)
+    ]
+    [product] = [v for v in made.invars if v not in program.body.params]
+    assert product not in program.gradient.saved
+
+
 def test_a_derivative_that_the_loop_writes_its_result_over_is_made_before_it():
     plan = backward_plan("Elman")
     [derivative] = plan.before_results
