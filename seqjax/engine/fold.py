@@ -3,8 +3,8 @@
 A backward step is linear in the cotangents, and where it is elementwise it multiplies them by one derivative after the
 other: ``(d * g) * (i * (1 - i))``. Only ``d`` has to wait for the loop. Here every moving value that is a sum of
 multiples of others, ``base * coefficient + ...`` with coefficients that do not need the carry, is kept as these pairs;
-multiplying, dividing, negating and adding change the coefficients only. The coefficients are then computed for a chunk
-of time at once before the loop, and in the loop one multiplication is left of each chain.
+multiplying, dividing, negating and adding change the coefficients only. The coefficients can then be computed for a
+chunk of time at once before the loop, and in the loop one multiplication is left of each chain.
 
 A sum of several bases that is read more than once, or multiplied, is computed and becomes a base itself: otherwise the
 loop would do its additions again for every reader.

@@ -7,9 +7,9 @@ way. So the derivative of a step is traced to a step, with
     inputs    the saved values of that time step, its inputs, and the cotangents of its outputs
     outputs   the cotangents of the inputs, and what the parameters' gradients are made of,
 
-and sorted like any other. What needs no cotangent of the carry (the derivatives of the gates, say) is computed for a
-chunk of time at once before the reverse loop; what the carry's cotangent does not need (the cotangents of the inputs)
-comes after it. In the loop remain a few multiplications and one product.
+and sorted like any other. What needs no cotangent of the carry (the gates and their derivatives, say) is computed for
+a chunk of time at once before the reverse loop; what the carry's cotangent does not need (the cotangents of the inputs)
+comes after it. In the loop remain some multiplications and one product.
 
 The gradient of a kernel never enters the loop. Every product of a moving operand with a fixed one is tapped: its
 cotangents of all steps, beside its moving operands, are what one contraction over time needs; a bias is the sum of

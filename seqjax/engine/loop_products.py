@@ -6,9 +6,9 @@ loop:
 
 *   From the other side, ``z = (U.T @ h.T).T``. Beyond what a core's own cache holds, the matrix comes from memory each
     time. A product reads its right operand in narrow panels, a short piece of every row, and its left operand row by
-    row; so the matrix does better on the left. Of ``h`` and ``z``, which are small, two copies a step are made, and a
-    barrier and a call keep them out of the elementwise work around them, which would otherwise read its operands column
-    by column. With 1024 units and 32 rows a core this took a third off the time of an LSTM's training step.
+    row; so the matrix does better on the left. Of ``z``, which is small, a copy a step is made, and a call keeps it out
+    of the elementwise work after it, which would otherwise read its operand column by column. With 1024 units and 32
+    rows a core this took a third off the time of an LSTM's training step.
 *   In pieces, ``z = [h @ U_1, h @ U_2, ...]``, of columns side by side. A product of some size hands parts of itself to
     the threads that all CPU devices share. Where the batch is split over the devices, every thread has a product of its
     own to do, and waiting for others costs more than they bring; a piece is too small to be handed on.

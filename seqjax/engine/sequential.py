@@ -139,9 +139,8 @@ def _run_loop(loop: Loop, program: Program, carry: list, inputs: list) -> tuple[
         run_chunk, carry, inputs, loop.chunk_length, program.reverse, stores=stores, in_rows=program.choices.in_rows
     )
     stored: dict[Any, jax.Array] = dict(zip(loop.stored, stores, strict=True))
-    return carry, [
-        stored[v] if output is None else output for v, output in zip(loop.plan.outputs, outputs, strict=True)
-    ]
+    named = zip(loop.plan.outputs, outputs, strict=True)
+    return carry, [stored[v] if output is None else output for v, output in named]
 
 
 def run_stages(loop: Loop, carry: list, chunk: Chunk, reverse: bool) -> tuple[list, list, list]:
