@@ -1,5 +1,6 @@
 """Loops over chunks of time."""
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -53,7 +54,7 @@ def in_chunks(
     stores = list(stores)
     if count == 0 or (count == 1 and rest == 0):
         return run(carry, Chunk(inputs, stores, 0))
-    steps, rows = count * length, _rows if in_rows else lambda stacked: stacked
+    steps, rows = count * length, functools.partial(_rows, in_rows=in_rows)
     whole = jax.tree.map(lambda a: a[:steps].reshape(count, length, *a.shape[1:]), jax.tree.map(rows, inputs))
     left = jax.tree.map(lambda a: a[steps:], inputs)
     shapes: Any = None
@@ -92,7 +93,7 @@ def next_in_loop(
         reverse: the direction.
         in_rows: shift it with one axis beside time.
     """
-    rows = _rows if in_rows else lambda stacked: stacked
+    rows = functools.partial(_rows, in_rows=in_rows)
     every, all_steps, last = rows(stacked), rows(whole), rows(end[None])
     time = start - 1 if reverse else start + len(stacked)
     if not isinstance(time, int):
@@ -103,8 +104,8 @@ def next_in_loop(
     return jnp.concatenate([last, every[:-1]] if reverse else [every[1:], last]).reshape(stacked.shape)
 
 
-def _rows(stacked: jax.Array) -> jax.Array:
-    """The array with one axis beside time; axes that are explicitly sharded cannot be joined."""
-    if explicitly_sharded(stacked):
+def _rows(stacked: jax.Array, in_rows: bool) -> jax.Array:
+    """The array, perhaps with one axis beside time; axes that are explicitly sharded cannot be joined."""
+    if not in_rows or explicitly_sharded(stacked):
         return stacked
     return stacked.reshape(stacked.shape[0], math.prod(stacked.shape[1:]))

@@ -72,6 +72,15 @@ def live(equations: Sequence[JaxprEqn], wanted: Iterable[Atom]) -> list[JaxprEqn
     return kept[::-1]
 
 
+def dependent(equations: Iterable[JaxprEqn], values: Iterable[Var]) -> set[Var]:
+    """The values, and all that the equations compute from them."""
+    found = set(values)
+    for equation in equations:
+        if not found.isdisjoint(variables(equation.invars)):
+            found.update(equation.outvars)
+    return found
+
+
 def shape_of(value: Any, drop: int = 0, dtype: Any = None) -> jax.ShapeDtypeStruct:
     """The abstract value of an array or variable, without its first ``drop`` axes, perhaps of another type."""
     kind = aval(value) if isinstance(value, Var | Literal) else jax.typeof(value)

@@ -16,7 +16,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax.extend.core import JaxprEqn, Var
 
-from seqjax.engine.equations import Atom, Environment, Step, aval, bind, evaluate, read, variables
+from seqjax.engine.equations import Atom, Environment, Step, aval, bind, dependent, evaluate, read, variables
 from seqjax.engine.plan import retrace, split_once
 
 # A sum: the coefficient of each base; a coefficient of None is one.
@@ -26,10 +26,7 @@ _Sum = dict[Var, Any]
 def fold_coefficients(step: Step) -> Step:
     """The step with chains of multiplications by values that do not need the carry folded into single ones."""
     once, _, body = split_once(step)
-    moving = set(step.carry)
-    for equation in body.equations:
-        if not moving.isdisjoint(variables(equation.invars)):
-            moving.update(equation.outvars)
+    moving = dependent(body.equations, step.carry)
     results = [*step.new_carry, *step.outputs]
     readers = collections.Counter(v for e in body.equations for v in variables(e.invars))
     readers.update(variables(results))

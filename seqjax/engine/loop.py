@@ -23,7 +23,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.extend.core import JaxprEqn, Var
 
-from seqjax.engine.equations import Atom, Environment, aval, bytes_of, read, variables
+from seqjax.engine.equations import Atom, Environment, aval, bytes_of, dependent, read, variables
 from seqjax.engine.loop_products import evaluate_loop, in_own_call, layouts
 from seqjax.engine.plan import Plan
 from seqjax.engine.platform import Choices
@@ -85,11 +85,7 @@ class Loop:
 
     def _need(self, apart: Sequence[int]) -> set[Var]:
         """What of the loop needs something that comes from the call that fetches these packs."""
-        needing = {v for i in apart for v in self.packs[i]}
-        for equation in self.plan.loop:
-            if not needing.isdisjoint(variables(equation.invars)):
-                needing.update(equation.outvars)
-        return needing
+        return dependent(self.plan.loop, [v for i in apart for v in self.packs[i]])
 
     def run(
         self,

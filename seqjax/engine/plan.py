@@ -18,9 +18,10 @@ Except that cheap elementwise work that only the loop needs is left to the loop 
 loop that is given the activations can do with them what it is to multiply the cotangents by, and each array that is not
 made beforehand is a kernel less to compile and to run.
 
-Before that, products of one stage that share their moving operand (``h @ W_i``, ``h @ W_f``, ...) become one product
-with the fixed operands side by side: a step written with one matrix a gate is as good as one with a stacked kernel. And
-where the loop multiplies by the transpose of a matrix, as every backward loop does, the matrix is transposed once.
+Before equations are sorted, products of one stage that share their moving operand (``h @ W_i``, ``h @ W_f``, ...)
+become one product with the fixed operands side by side: a step written with one matrix a gate is as good as one with a
+stacked kernel. And where the loop multiplies by the transpose of a matrix, as every backward loop does, the matrix is
+transposed once.
 
 The rule for safety: what is not recognised stays in the loop. Control flow, callbacks and foreign kernels are never
 mapped over time, nor are random generators whose numbers depend on the shape they are drawn in.
@@ -41,6 +42,7 @@ from seqjax.engine.equations import (
     aval,
     bind,
     bytes_of,
+    dependent,
     evaluate,
     is_inexact,
     live,
@@ -281,11 +283,8 @@ def _left_to_loop(
         return []
     written = set(variables(emitted))
     for v in now - then:
-        following = {v}
-        for equation in loop:
-            if not following.isdisjoint(variables(equation.invars)):
-                following.update(equation.outvars)
-        if any(aval(result).strip_weak_type() == aval(v).strip_weak_type() for result in following & written):
+        results = dependent(loop, [v]) & written
+        if any(aval(result).strip_weak_type() == aval(v).strip_weak_type() for result in results):
             return []
     return cheap
 

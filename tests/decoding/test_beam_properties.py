@@ -4,7 +4,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.extend
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from seqjax import decoding
 from seqjax.decoding import AverageLengthPenalty, CoveragePenalty, GNMTLengthPenalty
 from tests.decoding import reference
 from tests.decoding.reference import CLASSES, END
+from tests.jaxprs import all_equations
 
 LENGTH, BATCH = 6, (2, 3)
 FIRST = np.array([[0, 2, 3], [3, 0, 2]], np.int32)
@@ -235,10 +235,7 @@ def test_a_plain_step_is_never_stale():
 
 
 def shapes(jaxpr):
-    for equation in jaxpr.eqns:
-        yield from (variable.aval.shape for variable in equation.outvars)
-        for inner in jax.extend.core.jaxprs_in_params(equation.params):
-            yield from shapes(inner)
+    return [variable.aval.shape for equation in all_equations(jaxpr) for variable in equation.outvars]
 
 
 def test_what_is_bound_to_the_step_is_not_copied_for_every_hypothesis():

@@ -6,7 +6,6 @@
 import dataclasses
 
 import jax
-import jax.extend
 import jax.numpy as jnp
 import pytest
 
@@ -16,6 +15,7 @@ from seqjax.engine.chunks import dividing
 from seqjax.engine.platform import Choices, choices, force
 from seqjax.engine.program import Program
 from tests.conftest import EVERY_CHOICE_ON
+from tests.jaxprs import all_equations
 from tests.trees import assert_trees_close
 
 TIME, BATCH = 23, 4
@@ -105,13 +105,8 @@ def test_a_short_sequence_is_taken_at_once():
 
 def operands(jaxpr):
     """Shapes of the operands of all products, inner programs among them."""
-    found = []
-    for equation in jaxpr.eqns:
-        if equation.primitive.name == "dot_general":
-            found.append(tuple(operand.aval.shape for operand in equation.invars))
-        for inner in jax.extend.core.jaxprs_in_params(equation.params):
-            found += operands(inner)
-    return found
+    products = [equation for equation in all_equations(jaxpr) if equation.primitive.name == "dot_general"]
+    return [tuple(operand.aval.shape for operand in product.invars) for product in products]
 
 
 def traced(batch, chosen, gradients=True):

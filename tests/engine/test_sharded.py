@@ -4,7 +4,6 @@ import collections
 import dataclasses
 
 import jax
-import jax.extend
 import jax.numpy as jnp
 import pytest
 from jax.sharding import AxisType, NamedSharding
@@ -14,6 +13,7 @@ import seqjax
 from seqjax.cells import GRU, LSTM
 from seqjax.engine.platform import choices, force
 from seqjax.parallel import batch_mesh, replicate, split_batch
+from tests.jaxprs import all_equations
 from tests.trees import assert_trees_close
 
 TIME, BATCH = 23, 4
@@ -63,18 +63,11 @@ def test_a_split_batch_gives_the_same(name, changes, how):
 def test_a_placed_batch_is_planned_like_one_that_is_not(name):
     """Derivatives have reshapes where only one of two values knows of a mesh; they must not hide what can be folded."""
 
-    def equations(jaxpr):
-        # A reshard is of a constant.
-        names = [equation.primitive.name for equation in jaxpr.eqns]
-        found = collections.Counter(name for name in names if name != "reshard")
-        for equation in jaxpr.eqns:
-            for inner in jax.extend.core.jaxprs_in_params(equation.params):
-                found += equations(inner)
-        return found
-
     def of_gradient(params, inputs):
         loss = lambda params, inputs: jnp.sum(seqjax.scan(CELLS[name], params, inputs)[1])
-        return equations(jax.jit(jax.grad(loss)).trace(params, inputs).jaxpr)
+        names = [e.primitive.name for e in all_equations(jax.jit(jax.grad(loss)).trace(params, inputs).jaxpr)]
+        # A reshard is of a constant.
+        return collections.Counter(name for name in names if name != "reshard")
 
     params, inputs, _ = arguments(CELLS[name])
     mesh = batch_mesh(2)
