@@ -13,7 +13,8 @@ writes fewer and simpler values: keeping the preactivations of an LSTM as they c
 gates, took up to a quarter off the time of a training step.
 
 A product of the cut that a bias is added to, and which nothing else reads, is kept with its bias: it is as large, and
-the bias need not be added again.
+the bias need not be added again. A value of the cut that needs no carry, and that goes into an activation only, is not
+kept: the activation is as large, the loop has it at hand, and it need not be computed again either.
 
 For an LSTM the cut is the preactivations, the cell and the hidden state, which is its output.
 """
@@ -23,7 +24,7 @@ from collections.abc import Container, Iterable
 
 from jax.extend.core import JaxprEqn, Literal, Var
 
-from seqjax.engine.equations import Step, aval, bytes_of, variables
+from seqjax.engine.equations import Step, aval, bytes_of, dependent, variables
 
 _EXPENSIVE = frozenset(
     {
@@ -60,6 +61,9 @@ _EXPENSIVE = frozenset(
         "ffi_call",
     }
 )
+
+_ACTIVATIONS = frozenset({"tanh", "logistic", "exp", "erf", "sin", "cos"})
+_TERMS_AND_FACTORS = frozenset({"add", "sub", "mul", "neg"})
 
 
 def _price(equation: JaxprEqn, operations_per_byte: float) -> float:
@@ -124,7 +128,25 @@ def values_to_save(
     reached = set(breadth_first_order(residual, source, return_predecessors=False).tolist())
     cut = [v for v, i in index.items() if 2 * i in reached and 2 * i + 1 not in reached]
     elsewhere = {*required, *(v for v in nodes if v in there_anyway), *variables([*step.new_carry, *step.outputs])}
-    return [_with_bias(v, step, fixed, elsewhere) for v in cut]
+    moving = dependent(step.equations, step.carry)
+    activations = {v: _activation(v, step, elsewhere) for v in cut if v not in moving}
+    return [activations.get(v) or _with_bias(v, step, fixed, elsewhere) for v in cut]
+
+
+def _activation(value: Var, step: Step, elsewhere: set[Var]) -> Var | None:
+    """The activation that the value goes into, perhaps with other terms and factors, if it goes nowhere else."""
+    v = value
+    while v not in elsewhere:
+        readers = [e for e in step.equations if v in e.invars]
+        if len(readers) != 1 or readers[0].primitive.name not in _ACTIVATIONS | _TERMS_AND_FACTORS:
+            return None
+        [reader] = readers
+        [v] = reader.outvars
+        if bytes_of(v) != bytes_of(value):
+            return None
+        if reader.primitive.name in _ACTIVATIONS:
+            return v
+    return None
 
 
 def _with_bias(value: Var, step: Step, fixed: set[Var], elsewhere: set[Var]) -> Var:
