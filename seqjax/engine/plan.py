@@ -16,7 +16,8 @@ loop reads or writes costs time at every step.
 
 Except that cheap elementwise work that only the loop needs is left to the loop where it then reads no more: a backward
 loop that is given the activations can do with them what it is to multiply the cotangents by, and each array that is not
-made beforehand is a kernel less to compile and to run.
+made beforehand is a kernel less to compile and to run. Nor does the loop hand on what is cheap to compute from the rest
+of what it hands on: ``after`` computes it again.
 
 Before equations are sorted, products of one stage that share their moving operand (``h @ W_i``, ``h @ W_f``, ...)
 become one product with the fixed operands side by side: a step written with one matrix a gate is as good as one with a
@@ -238,7 +239,7 @@ def _split_in_loop(before: Sequence[JaxprEqn], loop: Sequence[JaxprEqn], new_car
 
 def _split_after(loop: Sequence[JaxprEqn], after: Sequence[JaxprEqn], outputs: Sequence[Atom]) -> list[JaxprEqn]:
     """Splits for ``after`` of what the loop concatenates, where the loop would hand on the whole and parts of it."""
-    wanted = set(variables([*(v for e in after for v in e.invars), *outputs]))
+    wanted = set(variables([*(v for e in after for v in e.invars), *outputs])) - {v for e in after for v in e.outvars}
     made = {v for e in loop for v in e.outvars}
     splits = []
     for equation in loop:
@@ -256,6 +257,20 @@ def _split_after(loop: Sequence[JaxprEqn], after: Sequence[JaxprEqn], outputs: S
             splits.append(new.replace(invars=equation.outvars, outvars=outvars))
             wanted -= parts
     return splits
+
+
+def _computed_again(
+    step: Step, before: Sequence[JaxprEqn], loop: Sequence[JaxprEqn], after: Sequence[JaxprEqn], outputs: Sequence[Atom]
+) -> list[JaxprEqn]:
+    """``after``, and before it those cheap equations of the loop that need only what ``after`` is given anyway."""
+    wanted = variables([*(v for e in after for v in e.invars), *outputs])
+    there = {*step.params, *step.constants, *step.inputs, *(v for e in before for v in e.outvars), *wanted}
+    again = []
+    for equation in loop:
+        if equation.primitive.name in _CHEAP | {"concatenate"} and there.issuperset(variables(equation.invars)):
+            again.append(equation)
+            there.update(equation.outvars)
+    return live([*again, *after], wanted)
 
 
 def _left_to_loop(
@@ -309,10 +324,14 @@ def make_plan(step: Step, more_outputs: Sequence[Atom] = ()) -> Plan:
             after.append(equation)
     loop, after = loop[::-1], after[::-1]
     splits = _split_in_loop(before, loop, step.new_carry)
+    after = _computed_again(step, before, loop, after, outputs)
     after = _split_after(loop, after, outputs) + after
-    cheap = _left_to_loop(step, before, splits + loop, [*(v for e in after for v in e.invars), *outputs])
+    later = variables([*(v for e in after for v in e.invars), *outputs])
+    elsewhere = {*later, *variables(v for e in before for v in e.invars)}
+    before = [e for e in before if e not in splits or not elsewhere.isdisjoint(e.outvars)]
+    cheap = _left_to_loop(step, before, splits + loop, later)
     before = [equation for equation in before if equation not in cheap]
-    loop = splits + cheap + loop
+    loop = [equation for equation in equations if equation in splits or equation in cheap] + loop
 
     in_before = {v for e in before for v in e.outvars}
     made_in_loop = {v for e in loop for v in e.outvars}
