@@ -41,6 +41,7 @@ EVERY_CHOICE_ON = Choices(
     whole_bytes=1,
     in_rows=True,
     fetch_apart=True,
+    shift_apart=True,
     write_over=True,
     pack_below=100,
     transpose_apart=True,

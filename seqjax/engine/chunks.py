@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from seqjax.engine.equations import explicitly_sharded
+from seqjax.engine.equations import explicitly_sharded, in_own_call
 
 
 def dividing(time_steps: int, wanted: int) -> int:
@@ -81,27 +81,46 @@ def in_chunks(
 
 
 def next_in_loop(
-    stacked: jax.Array, whole: jax.Array, end: jax.Array, start: Any, reverse: bool, in_rows: bool = False
+    whole: jax.Array,
+    end: jax.Array,
+    start: Any,
+    length: int,
+    reverse: bool,
+    in_rows: bool = False,
+    apart: bool = False,
 ) -> jax.Array:
     """For every step of a chunk the value at the step that follows it in the direction of the loop.
 
     Args:
-        stacked: the values of the chunk.
-        whole: those of all time steps.
+        whole: the values of all time steps.
         end: what follows the last of them.
         start: the time of the chunk's first step.
+        length: how many steps the chunk has.
         reverse: the direction.
-        in_rows: shift it with one axis beside time.
+        in_rows: shift them with one axis beside time.
+        apart: shift them in a call of its own.
     """
     rows = functools.partial(_rows, in_rows=in_rows)
-    every, all_steps, last = rows(stacked), rows(whole), rows(end[None])
-    time = start - 1 if reverse else start + len(stacked)
+    arguments = (rows(whole), rows(end[None]), start)
+    if apart and not isinstance(start, int):
+        shifted = in_own_call(_shift_in_call, *arguments, length, reverse)
+    else:
+        shifted = _shift(*arguments, length, reverse)
+    return shifted.reshape(length, *whole.shape[1:])
+
+
+def _shift(whole: jax.Array, end: jax.Array, start: Any, length: int, reverse: bool) -> jax.Array:
+    cut = functools.partial(lax.dynamic_slice_in_dim, whole, allow_negative_indices=False)
+    every, time = cut(start, length), start - 1 if reverse else start + length
     if not isinstance(time, int):
         inside = time >= 0 if reverse else time < len(whole)
-        last = lax.select(inside, lax.dynamic_slice_in_dim(all_steps, time, 1, allow_negative_indices=False), last)
+        end = lax.select(inside, cut(time, 1), end)
     elif 0 <= time < len(whole):
-        last = all_steps[time : time + 1]
-    return jnp.concatenate([last, every[:-1]] if reverse else [every[1:], last]).reshape(stacked.shape)
+        end = cut(time, 1)
+    return jnp.concatenate([end, every[:-1]] if reverse else [every[1:], end])
+
+
+_shift_in_call = jax.jit(_shift, static_argnames=("length", "reverse"))
 
 
 def _rows(stacked: jax.Array, in_rows: bool) -> jax.Array:

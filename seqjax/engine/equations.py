@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend.core import JaxprEqn, Literal, Var
 from jax.sharding import AxisType, PartitionSpec
 
@@ -166,3 +167,9 @@ def bytes_of(atom: Atom) -> int:
     dtype = aval(atom).dtype
     item = 8 if jnp.issubdtype(dtype, jax.dtypes.extended) else dtype.itemsize
     return aval(atom).size * item
+
+
+def in_own_call(function: Callable[..., Any], *arguments: Any) -> Any:
+    """The result of a jitted function, in a call that XLA may not inline: it arrives in buffers of its own."""
+    with set_xla_metadata(inlineable="false"):
+        return function(*arguments)

@@ -15,16 +15,14 @@ loop:
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend.core import JaxprEqn, Literal, Var
 
-from seqjax.engine.equations import Environment, aval, bytes_of, evaluate, read
+from seqjax.engine.equations import Environment, aval, bytes_of, evaluate, in_own_call, read
 from seqjax.engine.plan import Plan
 from seqjax.engine.platform import Choices
 
@@ -64,12 +62,6 @@ def evaluate_loop(equations: Sequence[JaxprEqn], environment: Environment, layou
             numbers = equation.params["dimension_numbers"]
             parts = [lax.dot_general(moving, piece, numbers, **options) for piece in matrix]
             environment[equation.outvars[0]] = lax.concatenate(parts, moving.ndim - 1)
-
-
-def in_own_call(function: Callable[..., Any], *arguments: Any) -> Any:
-    """The result of a jitted function, in a call that XLA may not inline: it arrives in buffers of its own."""
-    with set_xla_metadata(inlineable="false"):
-        return function(*arguments)
 
 
 @jax.jit

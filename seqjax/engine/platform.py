@@ -29,6 +29,9 @@ class Choices:
             they are short: kernels over one long axis compile in up to a third of the time.
         fetch_apart: loops fetch those inputs of a step that they read in parts on their own; see
             :mod:`seqjax.engine.loop`.
+        shift_apart: the carry before a step is the new carry of the step before it; where the backward pass needs it in
+            an array of its own, it is shifted in a call of its own. XLA would shift it for every reader, in a kernel
+            each.
         write_over: loops write what they can over what they have read; see there too.
         pack_below: values of at most this many bytes are laid side by side before a loop that reads them, as each read
             then costs more for being a read than for what it reads.
@@ -52,6 +55,7 @@ class Choices:
     whole_bytes: int = 0
     in_rows: bool = False
     fetch_apart: bool = False
+    shift_apart: bool = False
     write_over: bool = False
     pack_below: int = 0
     transpose_apart: bool = False
@@ -113,6 +117,7 @@ def choices() -> Choices:
         whole_bytes=12 * 2**20,
         in_rows=True,
         fetch_apart=True,
+        shift_apart=True,
         write_over=True,
         pack_below=2048,
         transpose_apart=True,

@@ -15,8 +15,8 @@ from jax import lax
 from jax.extend.core import Literal, Var
 
 from seqjax.engine.chunks import Chunk, in_chunks, next_in_loop
-from seqjax.engine.equations import aval, evaluate, read, shape_of
-from seqjax.engine.gradient import accumulator
+from seqjax.engine.equations import aval, evaluate, read, shape_of, variables
+from seqjax.engine.gradient import Gradient, accumulator
 from seqjax.engine.loop import Loop
 from seqjax.engine.platform import Choices
 from seqjax.engine.program import Program
@@ -66,15 +66,16 @@ def _run_backward(program: Program, residuals: tuple, cotangents: tuple) -> tupl
     first = dict(zip(body.carry, carry, strict=True))
     loop = backward_loop(program, params)
     stacked = [*saved, *inputs, *(d_outputs[i] for i in gradient.outputs)]
+    apart = _shifted_apart(gradient) if choices.shift_apart else set()
     zeros = lambda v: zeros_like_varying(accumulator(v), stacked)
 
     def run_chunk(state: tuple, chunk: Chunk) -> tuple[tuple, list, list]:
         carry, sums, totals = state
-        values = dict(zip(gradient.saved, chunk.inputs, strict=False))
+        values, length = dict(zip(gradient.saved, chunk.inputs, strict=False)), len(chunk.inputs[0])
         for v, new in gradient.one_later.items():
             # The carry before a step is the new carry of the step before it, which the reverse loop comes to next.
-            ends = (kept[new], first[v], chunk.start)
-            values[v] = next_in_loop(values[new], *ends, not program.reverse, choices.in_rows)
+            place = (chunk.start, length, not program.reverse)
+            values[v] = next_in_loop(kept[new], first[v], *place, choices.in_rows, apart=v in apart)
         inputs = [*(values[v] for v in gradient.recalled), *chunk.inputs[len(saved) :]]
         carry, outputs, stores = run_stages(loop, carry, chunk._replace(inputs=inputs), not program.reverse)
         d_summed, d_inputs, contracted, moving = gradient.split_outputs(outputs)
@@ -109,6 +110,14 @@ def _run_backward(program: Program, residuals: tuple, cotangents: tuple) -> tupl
 
 
 _run.defvjp(_run_forward, _run_backward)
+
+
+def _shifted_apart(gradient: Gradient) -> set[Var]:
+    """The carries that the backward pass needs in an array of their own: for its loop, or for a product before it."""
+    plan = gradient.plan
+    products = [e for e in plan.before if e.primitive.name == "dot_general"]
+    alone = {*plan.loop_inputs, *variables(v for e in products for v in e.invars)}
+    return {v for v, stand_in in zip(gradient.recalled, plan.step.inputs, strict=False) if stand_in in alone}
 
 
 def _place(values: Sequence[Any], positions: Sequence[int], count: int) -> list[Any]:

@@ -24,6 +24,7 @@ GROUPS = {
     "chunks": ("chunk_bytes", "shortest", "whole_bytes"),
     "in rows": ("in_rows",),
     "fetch apart": ("fetch_apart",),
+    "shift apart": ("shift_apart",),
     "write over": ("write_over",),
     "pack": ("pack_below",),
     "transpose apart": ("transpose_apart",),
