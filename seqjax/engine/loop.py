@@ -23,8 +23,8 @@ import jax.numpy as jnp
 from jax import lax
 from jax.extend.core import JaxprEqn, Var
 
-from seqjax.engine.equations import Atom, Environment, aval, bytes_of, dependent, read, variables
-from seqjax.engine.loop_products import evaluate_loop, in_own_call, layouts
+from seqjax.engine.equations import Atom, Environment, aval, bytes_of, dependent, in_own_call, read, variables
+from seqjax.engine.loop_products import evaluate_loop, layouts
 from seqjax.engine.plan import Plan
 from seqjax.engine.platform import Choices
 from seqjax.engine.program import typed_like
@@ -56,8 +56,8 @@ class Loop:
         emitted = plan.emitted if choices.write_over else []
         self.stored: list[Var] = []
         self.apart, self.written_over = self._write_over(emitted, apart)
-        # A result that is written over what was computed for the loop alone needs no chunks to stay small.
-        in_place = sum(2 * bytes_of(v) for v in self.written_over if v in kept)
+        # What is kept to the end, and what that is written over, does not get smaller with chunks.
+        in_place = sum(bytes_of(v) for v in [*plan.emitted, *self.written_over] if v in kept)
         self.chunk_length = choices.chunk_length(time_steps, plan.bytes_per_step - in_place)
         if self.chunk_length < time_steps:
             self.chunk_length = choices.chunk_length(time_steps, plan.bytes_per_step)

@@ -83,13 +83,21 @@ def test_what_is_written_over_what():
 
 
 def test_a_chunk_writes_results_to_their_place():
-    found = loop(CELLS["LSTM"], IN_CHUNKS)
+    found = loop(CELLS["GRU"], IN_CHUNKS)
     assert found.chunk_length == CHUNK
-    assert sorted(v.aval.shape[-1] for v in found.stored) == [SIZE, SIZE, 4 * SIZE]
+    # The hidden state, and what is kept: both preactivations, the candidate, and its part of the recurrent product.
+    assert [v.aval.shape[-1] for v in found.stored] == 5 * [SIZE]
     assert not found.written_over
-    assert loop(CELLS["LSTM"], WHOLE).stored == []
-    # All that a step of this one hands on is in its place: there is nothing to keep small.
-    assert loop(CELLS["Elman"], IN_CHUNKS).chunk_length == TIME
+    assert loop(CELLS["GRU"], WHOLE).stored == []
+
+
+def test_what_is_kept_to_the_end_needs_no_chunks():
+    """Of a GRU the inputs' products are dead after the loop; the others write what they keep over them."""
+    length = lambda name, chunk_bytes: loop(CELLS[name], Choices(write_over=True, chunk_bytes=chunk_bytes)).chunk_length
+    assert length("LSTM", 1) == length("Elman", 1) == TIME
+    products = TIME * BATCH * 3 * SIZE * 4
+    assert length("GRU", products) == TIME
+    assert length("GRU", products // 2) < TIME
 
 
 def test_explain_says_how_it_runs():
@@ -97,7 +105,7 @@ def test_explain_says_how_it_runs():
     products = lambda plan: [stage.products for part in (plan.forward, plan.backward) for stage in part][2::4]
     explain = lambda cell: seqjax.explain(cell, batch_size=BATCH, length=TIME)
     with force(IN_CHUNKS):
-        assert (explain(lstm).chunk, explain(elman).chunk) == (CHUNK, TIME)
+        assert (explain(CELLS["GRU"]).chunk, explain(elman).chunk) == (CHUNK, TIME)
         assert products(explain(lstm)) == [("[4, 3] x [3, 12]",), ("[4, 12] x [12, 3]",)]
     few = {"few_rows": range(1, 100), "turn_steps": 1}
     with force(Choices(turn_above=1, **few)):
