@@ -47,7 +47,7 @@ class Row:
         same_results: whether its results were compared with ours (those that differ are failures).
         temporary_bytes: memory the compiled program needs besides arguments and results, on all its devices; JAX only.
         trace_seconds: Python's share of getting the program ready; JAX only.
-        compile_seconds: the compiler's share; JAX only.
+        compile_seconds: the compiler's share, the median of three compilations; JAX only.
     """
 
     name: str
