@@ -63,6 +63,11 @@ def variables(atoms: Iterable[Atom]) -> list[Var]:
     return list(dict.fromkeys(atom for atom in atoms if not isinstance(atom, Literal)))
 
 
+def read_by(equations: Iterable[JaxprEqn], atoms: Iterable[Atom] = ()) -> list[Var]:
+    """The distinct variables that the equations read, and those among ``atoms``, in order."""
+    return variables([*(v for e in equations for v in e.invars), *atoms])
+
+
 def live(equations: Sequence[JaxprEqn], wanted: Iterable[Atom]) -> list[JaxprEqn]:
     """The equations that ``wanted`` depends on."""
     needed, kept = set(variables(wanted)), []

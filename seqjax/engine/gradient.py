@@ -40,6 +40,7 @@ from seqjax.engine.equations import (
     is_inexact,
     live,
     read,
+    read_by,
     shape_of,
     trace,
     variables,
@@ -186,7 +187,7 @@ def _inexact(atoms: Sequence[Any]) -> list[int]:
 
 def _used_inputs(step: Step) -> list[bool]:
     wanted = [*step.new_carry, *step.outputs]
-    used = set(variables([*(v for e in live(step.equations, wanted) for v in e.invars), *wanted]))
+    used = set(read_by(live(step.equations, wanted), wanted))
     return [v in used for v in step.inputs]
 
 

@@ -57,8 +57,8 @@ class Loop:
         self.stored: list[Var] = []
         self.apart, self.written_over = self._write_over(emitted, apart)
         # What is kept to the end, and what that is written over, does not get smaller with chunks.
-        in_place = sum(bytes_of(v) for v in [*plan.emitted, *self.written_over] if v in kept)
-        self.chunk_length = choices.chunk_length(time_steps, plan.bytes_per_step - in_place)
+        stays = sum(bytes_of(v) for v in [*plan.emitted, *self.written_over] if v in kept)
+        self.chunk_length = choices.chunk_length(time_steps, plan.bytes_per_step - stays)
         if self.chunk_length < time_steps:
             self.chunk_length = choices.chunk_length(time_steps, plan.bytes_per_step)
             self.stored = [

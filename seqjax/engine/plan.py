@@ -48,6 +48,7 @@ from seqjax.engine.equations import (
     is_inexact,
     live,
     read,
+    read_by,
     shape_of,
     trace,
     variables,
@@ -114,7 +115,7 @@ def split_once(step: Step) -> tuple[list[JaxprEqn], list[Var], Step]:
         else:
             rest.append(equation)
     rest = live(rest, [*step.new_carry, *step.outputs])
-    used = variables([*(v for e in rest for v in e.invars), *step.new_carry, *step.outputs])
+    used = read_by(rest, [*step.new_carry, *step.outputs])
     frontier = [v for v in used if v in fixed]
     body = dataclasses.replace(step, params=frontier, constants={}, equations=rest)
     return live(once, frontier), frontier, body
@@ -233,13 +234,13 @@ def stays_in_loop(equation: JaxprEqn) -> bool:
 
 def _split_in_loop(before: Sequence[JaxprEqn], loop: Sequence[JaxprEqn], new_carry: Sequence[Atom]) -> list[JaxprEqn]:
     """The splits of ``before`` of which the loop reads every part: it does better to read the whole, and to split."""
-    reads = set(variables([*(v for e in loop for v in e.invars), *new_carry]))
+    reads = set(read_by(loop, new_carry))
     return [e for e in before if e.primitive.name == "split" and reads.issuperset(e.outvars)]
 
 
 def _split_after(loop: Sequence[JaxprEqn], after: Sequence[JaxprEqn], outputs: Sequence[Atom]) -> list[JaxprEqn]:
     """Splits for ``after`` of what the loop concatenates, where the loop would hand on the whole and parts of it."""
-    wanted = set(variables([*(v for e in after for v in e.invars), *outputs])) - {v for e in after for v in e.outvars}
+    wanted = set(read_by(after, outputs)) - {v for e in after for v in e.outvars}
     made = {v for e in loop for v in e.outvars}
     splits = []
     for equation in loop:
@@ -263,7 +264,7 @@ def _computed_again(
     step: Step, before: Sequence[JaxprEqn], loop: Sequence[JaxprEqn], after: Sequence[JaxprEqn], outputs: Sequence[Atom]
 ) -> list[JaxprEqn]:
     """``after``, and before it those cheap equations of the loop that need only what ``after`` is given anyway."""
-    wanted = variables([*(v for e in after for v in e.invars), *outputs])
+    wanted = read_by(after, outputs)
     there = {*step.params, *step.constants, *step.inputs, *(v for e in before for v in e.outvars), *wanted}
     again = []
     for equation in loop:
@@ -291,7 +292,7 @@ def _left_to_loop(
 
     def reads(equations: Sequence[JaxprEqn]) -> set[Var]:
         made = {v for e in equations for v in e.outvars}
-        return set(variables(v for e in equations for v in e.invars)) - made - fixed
+        return set(read_by(equations)) - made - fixed
 
     now, then = reads(loop), reads([*cheap, *loop])
     if sum(map(bytes_of, then)) > sum(map(bytes_of, now)):
@@ -326,8 +327,8 @@ def make_plan(step: Step, more_outputs: Sequence[Atom] = ()) -> Plan:
     splits = _split_in_loop(before, loop, step.new_carry)
     after = _computed_again(step, before, loop, after, outputs)
     after = _split_after(loop, after, outputs) + after
-    later = variables([*(v for e in after for v in e.invars), *outputs])
-    elsewhere = {*later, *variables(v for e in before for v in e.invars)}
+    later = read_by(after, outputs)
+    elsewhere = {*later, *read_by(before)}
     before = [e for e in before if e not in splits or not elsewhere.isdisjoint(e.outvars)]
     cheap = _left_to_loop(step, before, splits + loop, later)
     before = [equation for equation in before if equation not in cheap]
@@ -337,10 +338,8 @@ def make_plan(step: Step, more_outputs: Sequence[Atom] = ()) -> Plan:
     made_in_loop = {v for e in loop for v in e.outvars}
     in_after = {v for e in after for v in e.outvars}
     from_loop = (made_in_loop | set(step.carry)) - in_before - in_after
-    loop_reads = [
-        v for v in variables([*(v for e in loop for v in e.invars), *step.new_carry]) if v not in made_in_loop
-    ]
-    after_reads = [v for v in variables(v for e in after for v in e.invars) if v not in in_after]
+    loop_reads = [v for v in read_by(loop, step.new_carry) if v not in made_in_loop]
+    after_reads = [v for v in read_by(after) if v not in in_after]
     later = variables([*loop_reads, *after_reads, *outputs])
     return Plan(
         step=step,

@@ -23,7 +23,7 @@ class Choices:
             cache; ``None`` takes all steps at once, for the largest products.
         shortest: the least number of steps in a chunk: less makes small products of large ones.
         whole_bytes: a sequence is taken at once where its steps hand on no more than this, all together, in each block
-            of the batch.
+            of the batch; what is kept to the end anyway does not count.
         in_rows: chunks take and give what is stacked over time with one axis beside time. The CPU compiler makes a
             kernel of every fetch, store and shift, with as many nested loops as axes, and unrolls the inner ones where
             they are short: kernels over one long axis compile in up to a third of the time.

@@ -133,11 +133,15 @@ def values_to_save(
     return [activations.get(v) or _with_bias(v, step, fixed, elsewhere) for v in cut]
 
 
+def _readers(value: Var, step: Step) -> list[JaxprEqn]:
+    return [e for e in step.equations if value in e.invars]
+
+
 def _activation(value: Var, step: Step, elsewhere: set[Var]) -> Var | None:
     """The activation that the value goes into, perhaps with other terms and factors, if it goes nowhere else."""
     v = value
     while v not in elsewhere:
-        readers = [e for e in step.equations if v in e.invars]
+        readers = _readers(v, step)
         if len(readers) != 1 or readers[0].primitive.name not in _ACTIVATIONS | _TERMS_AND_FACTORS:
             return None
         [reader] = readers
@@ -152,7 +156,7 @@ def _activation(value: Var, step: Step, elsewhere: set[Var]) -> Var | None:
 def _with_bias(value: Var, step: Step, fixed: set[Var], elsewhere: set[Var]) -> Var:
     """A product, or a part of one, with what is added to it at every step alike, if nothing else reads it."""
     makers = [e.primitive.name for e in step.equations if value in e.outvars]
-    readers = [e for e in step.equations if value in e.invars]
+    readers = _readers(value, step)
     if makers not in (["dot_general"], ["split"]) or len(readers) != 1 or value in elsewhere:
         return value
     [reader] = readers

@@ -15,7 +15,7 @@ from jax import lax
 from jax.extend.core import Literal, Var
 
 from seqjax.engine.chunks import Chunk, in_chunks, next_in_loop
-from seqjax.engine.equations import aval, evaluate, read, shape_of, variables
+from seqjax.engine.equations import aval, evaluate, read, read_by, shape_of
 from seqjax.engine.gradient import Gradient, accumulator
 from seqjax.engine.loop import Loop
 from seqjax.engine.platform import Choices
@@ -116,7 +116,7 @@ def _shifted_apart(gradient: Gradient) -> set[Var]:
     """The carries that the backward pass needs in an array of their own: for its loop, or for a product before it."""
     plan = gradient.plan
     products = [e for e in plan.before if e.primitive.name == "dot_general"]
-    alone = {*plan.loop_inputs, *variables(v for e in products for v in e.invars)}
+    alone = {*plan.loop_inputs, *read_by(products)}
     return {v for v, stand_in in zip(gradient.recalled, plan.step.inputs, strict=False) if stand_in in alone}
 
 
