@@ -12,7 +12,7 @@ from seqjax.bench import jax_models, split
 from seqjax.bench.flops import product_flops
 from seqjax.bench.machine import machine, matrix_rate
 from seqjax.bench.peers import PEERS
-from seqjax.bench.programs import Pass, Problem, Program, check_results, prepare
+from seqjax.bench.programs import Pass, Problem, Program, check_results, prepare, timed
 from seqjax.bench.results import OURS, SPLIT, Measurement, Report, rows
 from seqjax.bench.settings import SETTLE_SECONDS, Settings, Shape, parse_shape
 from seqjax.config import cell_class
@@ -153,11 +153,7 @@ def times_in_turn(
 
 def duration(run: Callable[[], Any]) -> float:
     """Seconds of one call."""
-    start = time.perf_counter()
-    returned = run()
-    seconds = time.perf_counter() - start
-    del returned
-    return seconds
+    return timed(run)[0]
 
 
 def _settled(run: Callable[[], Any]) -> float:

@@ -120,9 +120,9 @@ def prepare(problem: Problem, built: Model | Program) -> Program:
     jax.block_until_ready(arguments)
     # A function that has been compiled is not compiled again.
     lower = lambda: jax.jit(lambda *arguments: function(*arguments)).lower(*arguments)
-    trace_seconds, lowered = _timed(lower)
-    compile_times, programs = zip(*(_timed(each.compile) for each in (lowered, lower(), lower())), strict=True)
-    compiled = programs[0]
+    trace_seconds, lowered = timed(lower)
+    compilations = [timed(each.compile) for each in (lowered, lower(), lower())]
+    compiled = compilations[0][1]
     # The compiler speaks of one of the devices that run the program.
     memory, devices = compiled.memory_analysis(), jax.device_count() if model.split else 1
     time_first = (lambda a: np.asarray(a).swapaxes(0, 1)) if model.batch_major else np.asarray
@@ -139,11 +139,11 @@ def prepare(problem: Problem, built: Model | Program) -> Program:
         comparable=model.comparable,
         temporary_bytes=None if memory is None else devices * memory.temp_size_in_bytes,
         trace_seconds=trace_seconds,
-        compile_seconds=statistics.median(compile_times),
+        compile_seconds=statistics.median(seconds for seconds, _ in compilations),
     )
 
 
-def _timed(function: Callable[[], Any]) -> tuple[float, Any]:
+def timed(function: Callable[[], Any]) -> tuple[float, Any]:
     """Seconds that the call takes, and what it returns."""
     start = time.perf_counter()
     result = function()
