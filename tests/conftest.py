@@ -51,6 +51,7 @@ EVERY_CHOICE_ON = Choices(
     turn_steps=1,
     piece_bytes=1,
     piece_columns=3,
+    activations_from=0,
     keep_below=0,
     recompute_below=2.0**40,
 )

@@ -22,6 +22,7 @@ computed one (:func:`_recall`), so that all that was only needed to compute it i
 """
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -147,11 +148,12 @@ def make_gradient(step: Step, time_steps: int, choices: Choices) -> Gradient:
     there_anyway = set(variables(step.outputs))
     there_anyway |= {v for v, new in one_later.items() if new in there_anyway}
     there_anyway |= {new for v, new in one_later.items() if v in required}
-    recalled = values_to_save(step, required, there_anyway)
+    activations_from = choices.activations_from * choices.batch_blocks
+    to_save = functools.partial(values_to_save, step, required, there_anyway, activations_from=activations_from)
+    recalled = to_save()
     kept = time_steps * sum(bytes_of(v) for v in recalled if v not in there_anyway)
     if kept > choices.keep_below:
-        operations_per_byte = choices.recompute_below * kept / max(choices.keep_below, 1)
-        recalled = values_to_save(step, required, there_anyway, operations_per_byte)
+        recalled = to_save(operations_per_byte=choices.recompute_below * kept / max(choices.keep_below, 1))
     # The new carry is kept where the carry is recalled: what reads it need not compute it again.
     recalled = list(dict.fromkeys([*recalled, *(one_later[v] for v in recalled if v in one_later)]))
     traced = _trace_backward(step, recalled, products, accumulated, summed)

@@ -13,8 +13,9 @@ writes fewer and simpler values: keeping the preactivations of an LSTM as they c
 gates, took up to a quarter off the time of a training step.
 
 A product of the cut that a bias is added to, and which nothing else reads, is kept with its bias: it is as large, and
-the bias need not be added again. A value of the cut that needs no carry, and that goes into an activation only, is not
-kept: the activation is as large, the loop has it at hand, and it need not be computed again either.
+the bias need not be added again. A value of the cut that goes into an activation only is not kept: the activation is
+as large, the loop has it at hand, and it need not be computed again either. Where the value needs the carry, keeping
+the activation is work of its own in the loop, which pays from some size on.
 
 For an LSTM the cut is the preactivations, the cell and the hidden state, which is its output.
 """
@@ -76,7 +77,11 @@ def _price(equation: JaxprEqn, operations_per_byte: float) -> float:
 
 
 def values_to_save(
-    step: Step, required: Iterable[Var], there_anyway: Container[Var] = (), operations_per_byte: float = 0.0
+    step: Step,
+    required: Iterable[Var],
+    there_anyway: Container[Var] = (),
+    operations_per_byte: float = 0.0,
+    activations_from: float = math.inf,
 ) -> list[Var]:
     """The cheapest set of the step's values from which every required one can be computed.
 
@@ -86,6 +91,8 @@ def values_to_save(
         there_anyway: values that cost nothing to keep.
         operations_per_byte: so many operations of a product cost as much as keeping one byte; 0 never computes a
             product again.
+        activations_from: a value of so many bytes that needs the carry is kept as the activation that it goes into; one
+            that does not is at any size.
     """
     import numpy as np
     from scipy.sparse import csr_array
@@ -129,7 +136,8 @@ def values_to_save(
     cut = [v for v, i in index.items() if 2 * i in reached and 2 * i + 1 not in reached]
     elsewhere = {*required, *(v for v in nodes if v in there_anyway), *variables([*step.new_carry, *step.outputs])}
     moving = dependent(step.equations, step.carry)
-    activations = {v: _activation(v, step, elsewhere) for v in cut if v not in moving}
+    replaced = [v for v in cut if v not in moving or bytes_of(v) >= activations_from]
+    activations = {v: _activation(v, step, elsewhere) for v in replaced}
     return [activations.get(v) or _with_bias(v, step, fixed, elsewhere) for v in cut]
 
 

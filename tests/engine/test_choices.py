@@ -31,6 +31,7 @@ GROUPS = {
     "blocks": ("batch_blocks",),
     "turn": ("turn_above", "turn_steps", "few_rows"),
     "pieces": ("piece_bytes", "piece_columns", "few_rows"),
+    "activations": ("activations_from",),
     "recompute": ("keep_below", "recompute_below"),
 }
 ONE_CHANGED = {"all on": EVERY_CHOICE_ON, "all off": Choices()} | {

@@ -7,6 +7,7 @@ import pytest
 
 import seqjax
 from seqjax.cells import GRU, LSTM, Elman, Jordan
+from seqjax.engine.platform import Choices
 from seqjax.engine.program import Program
 from tests.trees import assert_trees_close
 
@@ -162,6 +163,19 @@ def test_an_activation_is_kept_for_what_goes_into_it_alone():
     kept = [e.primitive.name for v in program.gradient.saved for e in program.body.equations if v in e.outvars]
     assert sorted(kept) == ["add", "add", "add", "add", "tanh"]
     assert "tanh" not in [e.primitive.name for e in program.gradient.plan.before]
+
+
+def test_large_gates_are_kept_and_small_ones_computed_again():
+    """They need the carry: the loop computes each in a kernel of its own for it, which pays from some size on."""
+    cell, logistic = CASES["GRU after"][0], {}
+    size = BATCH * HIDDEN * 4
+    for smallest in (size, size + 1):
+        choices = Choices(activations_from=smallest)
+        program = Program(cell, *(cell_arguments(cell)[i] for i in (0, 2, 1)), reverse=False, choices=choices)
+        count = lambda equations: [e.primitive.name for e in equations].count("logistic")
+        kept = [e for v in program.gradient.saved for e in program.body.equations if v in e.outvars]
+        logistic[smallest] = count(kept), count(program.gradient.plan.before)
+    assert logistic == {size: (2, 0), size + 1: (0, 2)}
 
 
 def test_what_can_be_computed_again_is_not_handed_on():
