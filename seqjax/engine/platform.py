@@ -44,9 +44,9 @@ class Choices:
         piece_bytes: with smaller ones of three or more pieces of this many bytes in such pieces, where no gradients are
             needed,
         piece_columns: and in multiples of so many columns.
-        activations_from: the backward pass is given an activation in the place of what goes into it alone where that has
-            so many bytes in each block of the batch. In a loop an activation that is kept is computed by a kernel of
-            its own, and not in the one that reads it; of few numbers, the kernel costs more than computing them again.
+        activations_from: the backward pass is given an activation in the place of what goes into it alone, where that
+            has so many bytes in each block of the batch. An activation that is kept is computed by a kernel of its own,
+            and not in the one that reads it; with few numbers, the kernel costs more than computing them again.
         keep_below: up to this many bytes of a whole sequence the backward pass is given all that it would otherwise
             compute again.
         recompute_below: beyond that, products of at most so many operations for each byte of their result are computed
