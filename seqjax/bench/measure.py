@@ -19,6 +19,9 @@ from seqjax.config import cell_class
 
 Progress = Callable[[str], None]
 
+# So often is each program compiled, in turn with the others.
+COMPILATIONS = 3
+
 # OpenMP's threads go on spinning after a call, for 9 ms with the GNU library of torch's own builds, and would slow down
 # whoever comes next. After this pause everybody finds the machine at rest.
 PAUSE_SECONDS = 0.015
@@ -79,6 +82,9 @@ def _measure(
     rate = matrix_rate(settings.matrix_size)
     programs, failures = _programs(problem, builders, progress)
     runs = {name: partial(_settled, program.run) for name, program in programs.items()}
+    compile_again = {name: program.compile_again for name, program in programs.items() if program.compile_again}
+    compiling = lambda text: progress(f"compiling, {text}")
+    compile_times = times_in_turn(compile_again, 0, COMPILATIONS, failures, compiling)
     times = times_in_turn(runs, settings.warmup, settings.rounds, failures, progress)
     rate = max(rate, matrix_rate(settings.matrix_size))
     flops = product_flops(cell, shape, pass_name)
@@ -89,7 +95,7 @@ def _measure(
         product_flops=flops,
         matrix_rate=rate,
         compared_with=compared_with,
-        rows=tuple(rows(programs, times, flops, rate, compared_with)),
+        rows=tuple(rows(programs, compile_times, times, flops, rate, compared_with)),
         failures=failures,
         without_cell=tuple(name for name in peers if not PEERS[name].has(cell_name)),
         not_split=not_split,

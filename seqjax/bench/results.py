@@ -47,7 +47,7 @@ class Row:
         same_results: whether its results were compared with ours (those that differ are failures).
         temporary_bytes: memory the compiled program needs besides arguments and results, on all its devices; JAX only.
         trace_seconds: Python's share of getting the program ready; JAX only.
-        compile_seconds: the compiler's share, the median of three compilations; JAX only.
+        compile_seconds: the compiler's share, the median of several compilations; JAX only.
     """
 
     name: str
@@ -157,7 +157,12 @@ class Report:
 
 
 def rows(
-    programs: dict[str, Program], times: dict[str, list[float]], flops: int, matrix_rate: float, compared_with: str
+    programs: dict[str, Program],
+    compile_times: dict[str, list[float]],
+    times: dict[str, list[float]],
+    flops: int,
+    matrix_rate: float,
+    compared_with: str,
 ) -> list[Row]:
     """Times as rows, each beside ours."""
     ours, one_device = times.get(compared_with), times.get(OURS)
@@ -177,7 +182,7 @@ def rows(
                 same_results=program.comparable and one_device is not None and name != OURS,
                 temporary_bytes=program.temporary_bytes,
                 trace_seconds=program.trace_seconds,
-                compile_seconds=program.compile_seconds,
+                compile_seconds=statistics.median(compile_times[name]) if name in compile_times else None,
             )
         )
     return result
