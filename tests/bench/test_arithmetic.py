@@ -32,9 +32,9 @@ def program(**options):
     return Program(run=lambda: None, results=lambda returned: {}, comparable=True, **options)
 
 
-def measurement(times, flops=600, pass_name="forward", shape=SHAPES["D"]):
+def measurement(times, flops=600, pass_name="forward", shape=SHAPES["D"], compile_times=None):
     compared_with = SPLIT if SPLIT in times else OURS
-    made = rows({name: program() for name in times}, times, flops, 1000.0, compared_with)
+    made = rows({name: program() for name in times}, compile_times or {}, times, flops, 1000.0, compared_with)
     return Measurement(
         cell="LSTM",
         shape=shape,
@@ -99,6 +99,10 @@ class TestRows:
         ours, lax = measurement(self.times, flops=600).rows
         assert (ours.flops_per_second, ours.fraction_of_matrix_rate) == (300.0, 0.3)
         assert (lax.flops_per_second, lax.fraction_of_matrix_rate) == (120.0, 0.12)
+
+    def test_compile_times_are_medians(self):
+        ours, lax = measurement(self.times, compile_times={"seqjax": [5.0, 1.0, 2.0]}).rows
+        assert (ours.compile_seconds, lax.compile_seconds) == (2.0, None)
 
     def test_without_ours_there_are_times_but_no_ratios(self):
         (lax,) = measurement({"lax": [1.0, 3.0]}).rows

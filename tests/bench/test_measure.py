@@ -6,6 +6,7 @@ import os
 from functools import partial
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -79,6 +80,20 @@ class TestReport:
                 assert row.compile_seconds > 0
                 assert row.trace_seconds > 0
                 assert row.same_results == (row.name != "seqjax")
+
+    def test_a_program_is_compiled_again_every_time(self):
+        events = []
+        heard = lambda event, seconds, **_: events.append(event)
+        jax.monitoring.register_event_duration_secs_listener(heard)
+        try:
+            given = problem("Elman")
+            program = prepare(given, PEERS["lax"].build(given))
+            events.clear()
+            for _ in range(3):
+                assert program.compile_again() > 0
+        finally:
+            jax.monitoring.unregister_event_duration_listener(heard)
+        assert events.count("/jax/core/compile/backend_compile_duration") == 3
 
     def test_json_holds_it_all(self, report):
         plain = json.loads(json.dumps(report.to_dict(), allow_nan=False))
