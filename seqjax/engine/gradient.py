@@ -17,8 +17,10 @@ cotangents, and goes with them (see :mod:`seqjax.engine.contractions`). The othe
 are outputs of every step, summed over time; only where such a parameter is much larger
 than the carry, and stacking its gradient over a chunk of time would cost memory, is the sum part of the reverse carry.
 
-How saved values enter: the forward step is evaluated under ``jax.vjp`` with each saved value put in the place of the
-computed one (:func:`_recall`), so that all that was only needed to compute it is dead and drops out.
+How saved values enter: the forward step is evaluated under ``jax.vjp`` as if every one of its values were saved, with
+the saved value in the place of the computed one (:func:`_recall`), so that all that was only needed to compute it is
+dead and drops out. Of what the derivative then reads, some is saved (see :mod:`seqjax.engine.saved`) and the rest
+computed again by the step's own equations.
 """
 
 import dataclasses
@@ -33,6 +35,7 @@ from jax.extend.core import JaxprEqn, Literal, Var
 
 from seqjax.engine.contractions import Contraction, Product, contract
 from seqjax.engine.equations import (
+    Atom,
     Step,
     aval,
     bind,
@@ -137,10 +140,9 @@ def make_gradient(step: Step, time_steps: int, choices: Choices) -> Gradient:
     accumulated = [v for v in plain if aval(v).size > _STACK_AT_MOST * max(carry_size, 1)]
     summed = [v for v in plain if v not in set(accumulated)]
 
-    everything = list(step.carry) + [v for e in step.equations for v in e.outvars]
+    everything = [*step.carry, *(v for e in step.equations for v in e.outvars)]
     draft = _trace_backward(step, everything, products, accumulated, summed)
-    draft_uses = _used_inputs(draft)
-    required = {v for v, used in zip(everything, draft_uses, strict=False) if used}
+    required = {v for v, used in zip(everything, _used_inputs(draft), strict=False) if used}
     # The carry before a step is the new carry of the step before it: one of the two is enough, and none where it is an
     # output of the step anyway.
     computed = {v for e in step.equations for v in e.outvars}
@@ -156,15 +158,8 @@ def make_gradient(step: Step, time_steps: int, choices: Choices) -> Gradient:
         recalled = to_save(operations_per_byte=choices.recompute_below * kept / max(choices.keep_below, 1))
     # The new carry is kept where the carry is recalled: what reads it need not compute it again.
     recalled = list(dict.fromkeys([*recalled, *(one_later[v] for v in recalled if v in one_later)]))
-    traced = _trace_backward(step, recalled, products, accumulated, summed)
-    used = _used_inputs(traced)
-    stand_ins = slice(len(recalled), len(recalled) + len(step.carry))
-    if any(used[stand_ins]):
-        raise AssertionError("the backward pass needs a carry that is not saved; please report this step")
-    inputs = [v for v, u in zip(traced.inputs[: stand_ins.start], used, strict=False) if u]
-    inputs += traced.inputs[stand_ins.stop :]
-    recalled = [v for v, u in zip(recalled, used, strict=False) if u]
-    traced = merge_products(fold_coefficients(dataclasses.replace(traced, inputs=inputs)))
+    traced, recalled = _compute_again(draft, step, everything, recalled)
+    traced = merge_products(fold_coefficients(traced))
     traced, contracted, summed = contract(traced, products, summed, choices)
     once, frontier, body = split_once(traced)
     return Gradient(
@@ -194,20 +189,19 @@ def _used_inputs(step: Step) -> list[bool]:
 
 
 def _trace_backward(
-    step: Step, saved: list[Var], products: list[Product], accumulated: list[Var], summed: list[Var]
+    step: Step, everything: list[Var], products: list[Product], accumulated: list[Var], summed: list[Var]
 ) -> Step:
-    """The backward step; its inputs are ``[*saved, *carry, *inputs, *cotangents of outputs]``.
+    """The backward step that is given ``everything``, the carry and all that the forward step computes.
 
-    The carry among them stands for what has not been saved and must turn out to be unused.
+    Its inputs are ``[*everything, *inputs, *cotangents of outputs]``.
     """
     carry_index, input_index, output_index = map(_inexact, (step.carry, step.inputs, step.outputs))
     tapped = {id(p.equation): p for p in products}
 
     def backward(params: list, state: list, inputs: list) -> list:
-        ends = (len(saved), len(saved) + len(step.carry), len(saved) + len(step.carry) + len(step.inputs))
-        stored = dict(zip(saved, inputs[: ends[0]], strict=True))
-        carry = [stored.get(v, value) for v, value in zip(step.carry, inputs[ends[0] : ends[1]], strict=True)]
-        step_inputs, output_cotangents = inputs[ends[1] : ends[2]], inputs[ends[2] :]
+        ends = (len(everything), len(everything) + len(step.inputs))
+        stored = dict(zip(everything, inputs[: ends[0]], strict=True))
+        carry, step_inputs, output_cotangents = inputs[: len(step.carry)], inputs[slice(*ends)], inputs[ends[1] :]
         carry_cotangents, sums = state[: len(carry_index)], state[len(carry_index) :]
         fixed = step.environment(params)
         plain = [*accumulated, *summed]
@@ -230,10 +224,7 @@ def _trace_backward(
                 else:
                     results = bind(equation, values)
                 for v, result in zip(equation.outvars, results, strict=True):
-                    if v not in stored:
-                        environment[v] = result
-                    else:
-                        environment[v] = _recall(result, stored[v]) if is_inexact(v) else stored[v]
+                    environment[v] = _recall(result, stored[v]) if is_inexact(v) else stored[v]
             finals = [step.new_carry[i] for i in carry_index] + [step.outputs[i] for i in output_index]
             return [lax.convert_element_type(read(environment, v), aval(v).dtype) for v in finals], moving
 
@@ -251,31 +242,57 @@ def _trace_backward(
         return [*d_carry, *sums, *d_plain[len(accumulated) :], *d_inputs, *d_products, *moving]
 
     state = [shape_of(step.carry[i]) for i in carry_index] + [accumulator(v) for v in accumulated]
-    inputs = [shape_of(v) for v in [*saved, *step.carry, *step.inputs]]
+    inputs = [shape_of(v) for v in [*everything, *step.inputs]]
     inputs += [shape_of(step.outputs[i]) for i in output_index]
     traced = trace(backward, [shape_of(v) for v in step.params], state, inputs)
-    return _read_stored(traced, step, saved)
+    return _read_stored(traced, step, everything)
 
 
-def _read_stored(backward: Step, step: Step, saved: list[Var]) -> Step:
-    """The backward step with every value that it computes again although it is stored read from the store.
+def _compute_again(draft: Step, step: Step, everything: list[Var], recalled: list[Var]) -> tuple[Step, list[Var]]:
+    """The backward step that is given ``recalled``, and computes again what else of ``everything`` it reads.
+
+    Returns:
+        It, with the inputs ``[*recalled, *inputs, *cotangents of outputs]``, and those of ``recalled`` that it reads.
+    """
+    # What the variables of the forward step are in the backward step.
+    forward = dict(zip([*step.params, *everything, *step.inputs], [*draft.params, *draft.inputs], strict=False))
+    swap = lambda atoms: [forward.get(v, v) if isinstance(v, Var) else v for v in atoms]
+    again = []
+    for equation in step.equations:
+        # Of a result that is given the variable is taken: here it gets one that nothing reads.
+        results = [v if v in recalled else forward[v] for v in equation.outvars]
+        again.append(equation.replace(invars=swap(equation.invars), outvars=results))
+    wanted = [*draft.new_carry, *draft.outputs]
+    equations = live([*again, *draft.equations], wanted)
+    read = set(read_by(equations, wanted))
+    if not read.isdisjoint(forward[v] for v in step.carry if v not in recalled):
+        raise AssertionError("the backward pass needs a carry that is not saved; please report this step")
+    recalled = [v for v in recalled if forward[v] in read]
+    inputs = [*swap(recalled), *draft.inputs[len(everything) :]]
+    constants = {**draft.constants, **step.constants}
+    return dataclasses.replace(draft, equations=equations, inputs=inputs, constants=constants), recalled
+
+
+def _read_stored(backward: Step, step: Step, everything: list[Var]) -> Step:
+    """The backward step with every value of the forward step that it computes read from what it is given.
 
     The derivative of ``tanh(z)`` reads ``tanh(z)``. Where the result is stored, ``z`` need not be.
     """
     # What the variables of the backward step are in the forward step.
-    known: dict[Var, Var] = dict(zip(backward.params, step.params, strict=True))
-    known.update(zip(backward.inputs, [*saved, *step.carry, *step.inputs], strict=False))
-    stored = dict(zip(saved, backward.inputs, strict=False))
+    known: dict[Var, Atom] = dict(zip(backward.params, step.params, strict=True))
+    known.update(zip(backward.inputs, [*everything, *step.inputs], strict=False))
+    stored = dict(zip(everything, backward.inputs, strict=False))
     computed = {_name(e, e.invars): e.outvars for e in step.equations if not stays_in_loop(e)}
     computed.pop(None, None)
     replaced: dict[Var, Var] = {}
     equations = []
     for equation in backward.equations:
+        if equation.primitive.name == "reshard" and isinstance(equation.invars[0], Literal):
+            # A derivative's constant, where values know of a mesh.
+            known[equation.outvars[0]] = equation.invars[0]
         results = computed.get(_name(equation, [known.get(v, v) if isinstance(v, Var) else v for v in equation.invars]))
         for v, original in zip(equation.outvars, results or (), strict=False):
-            known[v] = original
-            if original in stored:
-                replaced[v] = stored[original]
+            known[v], replaced[v] = original, stored[original]
         invars = [replaced.get(v, v) if isinstance(v, Var) else v for v in equation.invars]
         equations.append(equation.replace(invars=invars))
     swap = lambda atoms: [replaced.get(v, v) if isinstance(v, Var) else v for v in atoms]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import seqjax
-from seqjax.cells import GRU, LSTM, Elman, Jordan
-from seqjax.engine.platform import Choices
+from seqjax.cells import GRU, LSTM, NAS, Elman, Jordan
+from seqjax.engine.platform import Choices, force
 from seqjax.engine.program import Program
 from tests.trees import assert_trees_close
 
@@ -176,6 +176,23 @@ def test_large_gates_are_kept_and_small_ones_computed_again():
         kept = [e for v in program.gradient.saved for e in program.body.equations if v in e.outvars]
         logistic[smallest] = count(kept), count(program.gradient.plan.before)
     assert logistic == {size: (2, 0), size + 1: (0, 2)}
+
+
+def test_the_backward_pass_of_nas_does_with_its_activations():
+    """Some derivatives of its activations read what goes into them, in a form that the forward step does not have."""
+    cell = NAS(input_size=FEATURES, hidden_size=HIDDEN)
+    loss = lambda mode: lambda *values: jnp.sum(seqjax.scan(cell, *values, mode=mode)[1] ** 2)
+    with force(Choices(activations_from=0)):
+        got = jax.jit(jax.grad(loss("auto"), argnums=(0, 1)))(*cell_arguments(cell))
+    assert_trees_close(got, jax.jit(jax.grad(loss("lax"), argnums=(0, 1)))(*cell_arguments(cell)), 1e-5)
+
+
+def test_the_backward_step_computes_nothing_twice():
+    """The derivative of the update gate's sigmoid is ``z (1 - z)``, and the step itself computes ``1 - z``."""
+    cell = CASES["GRU after"][0]
+    gradient = Program(cell, *(cell_arguments(cell)[i] for i in (0, 2, 1)), reverse=False).gradient
+    computed = [(e.primitive, str(e.params), *map(str, e.invars)) for e in gradient.traced.equations]
+    assert len(computed) == len(set(computed))
 
 
 def test_what_can_be_computed_again_is_not_handed_on():
