@@ -20,7 +20,7 @@ from seqjax.config import cell_class
 Progress = Callable[[str], None]
 
 # So often is each program compiled, in turn with the others.
-COMPILATIONS = 3
+COMPILATIONS = 5
 
 # OpenMP's threads go on spinning after a call, for 9 ms with the GNU library of torch's own builds, and would slow down
 # whoever comes next. After this pause everybody finds the machine at rest.
