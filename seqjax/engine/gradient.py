@@ -140,12 +140,13 @@ def make_gradient(step: Step, time_steps: int, choices: Choices) -> Gradient:
     accumulated = [v for v in plain if aval(v).size > _STACK_AT_MOST * max(carry_size, 1)]
     summed = [v for v in plain if v not in set(accumulated)]
 
-    everything = [*step.carry, *(v for e in step.equations for v in e.outvars)]
+    computed = [v for e in step.equations for v in e.outvars]
+    everything = [*step.carry, *computed]
     draft = _trace_backward(step, everything, products, accumulated, summed)
-    required = {v for v, used in zip(everything, _used_inputs(draft), strict=False) if used}
+    _, needed = _needed(draft)
+    required = {v for v, given in zip(everything, draft.inputs, strict=False) if given in needed}
     # The carry before a step is the new carry of the step before it: one of the two is enough, and none where it is an
     # output of the step anyway.
-    computed = {v for e in step.equations for v in e.outvars}
     one_later = {v: new for v, new in zip(step.carry, step.new_carry, strict=True) if new in computed}
     there_anyway = set(variables(step.outputs))
     there_anyway |= {v for v, new in one_later.items() if new in there_anyway}
@@ -182,10 +183,11 @@ def _inexact(atoms: Sequence[Any]) -> list[int]:
     return [i for i, atom in enumerate(atoms) if is_inexact(atom)]
 
 
-def _used_inputs(step: Step) -> list[bool]:
+def _needed(step: Step) -> tuple[list[JaxprEqn], set[Var]]:
+    """The equations that a step's results depend on, and all that these and the results read."""
     wanted = [*step.new_carry, *step.outputs]
-    used = set(read_by(live(step.equations, wanted), wanted))
-    return [v in used for v in step.inputs]
+    equations = live(step.equations, wanted)
+    return equations, set(read_by(equations, wanted))
 
 
 def _trace_backward(
@@ -262,15 +264,14 @@ def _compute_again(draft: Step, step: Step, everything: list[Var], recalled: lis
         # Of a result that is given the variable is taken: here it gets one that nothing reads.
         results = [v if v in recalled else forward[v] for v in equation.outvars]
         again.append(equation.replace(invars=swap(equation.invars), outvars=results))
-    wanted = [*draft.new_carry, *draft.outputs]
-    equations = live([*again, *draft.equations], wanted)
-    read = set(read_by(equations, wanted))
-    if not read.isdisjoint(forward[v] for v in step.carry if v not in recalled):
-        raise AssertionError("the backward pass needs a carry that is not saved; please report this step")
-    recalled = [v for v in recalled if forward[v] in read]
-    inputs = [*swap(recalled), *draft.inputs[len(everything) :]]
     constants = {**draft.constants, **step.constants}
-    return dataclasses.replace(draft, equations=equations, inputs=inputs, constants=constants), recalled
+    whole = dataclasses.replace(draft, equations=[*again, *draft.equations], constants=constants)
+    equations, needed = _needed(whole)
+    if not needed.isdisjoint(forward[v] for v in step.carry if v not in recalled):
+        raise AssertionError("the backward pass needs a carry that is not saved; please report this step")
+    recalled = [v for v in recalled if forward[v] in needed]
+    inputs = [*swap(recalled), *draft.inputs[len(everything) :]]
+    return dataclasses.replace(whole, equations=equations, inputs=inputs), recalled
 
 
 def _read_stored(backward: Step, step: Step, everything: list[Var]) -> Step:
