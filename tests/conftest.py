@@ -83,10 +83,16 @@ def _record(event: str, duration_secs: float, **kwargs: Any) -> None:
         _COMPILATION_EVENTS.append(event)
 
 
+def pytest_runtest_setup() -> None:
+    """Leave what earlier tests keep (gigabytes of traced and compiled programs) out of the collections of garbage."""
+    gc.freeze()
+
+
 def pytest_runtest_teardown() -> None:
     """Forget compiled programs when there are many; a test that still needs one compiles it again."""
     if next(_tests) % 20 == 0 and MAPS.exists() and MAPS.read_bytes().count(b"\n") > MAPS_AT_ONCE:
         jax.clear_caches()
+        gc.unfreeze()
         gc.collect()
         # glibc keeps what is freed; a long run would grow to several gigabytes a process.
         getattr(ctypes.CDLL(None), "malloc_trim", bool)(0)

@@ -197,7 +197,7 @@ def test_a_file_is_found_in_every_form_that_its_content_may_have(tmp_path, monke
 @pytest.mark.parametrize(
     "content",
     [
-        # A gzip file holds the time it was made, and must not be named by its bytes: every worker would name it otherwise.
+        # A gzip file holds the time it was made: named by its bytes, the test would have a name for every worker.
         pytest.param(gzip.compress(CONTENT)[:-9], id="cut short"),
         pytest.param(b"\x1f\x8b" + b"x" * 50, id="not compressed"),
         pytest.param(gzip.compress(b"other"), id="of something else"),
