@@ -26,6 +26,11 @@ def product_flops(function: Callable[..., Any], constants: Any, *arguments: Any)
     return _count(jaxpr, [number >= first for number in range(len(jaxpr.invars))])[0]
 
 
+def operations(equation: JaxprEqn) -> int:
+    """Additions and multiplications in the products of one equation."""
+    return _of_equation(equation, [True] * len(equation.invars))[0]
+
+
 def _count(jaxpr: Any, varies: list[bool]) -> tuple[int, list[bool]]:
     """Operations of a jaxpr, and which of its results depend on the inputs that vary."""
     varying = {v for v, does in zip(jaxpr.invars, varies, strict=True) if does}
@@ -34,8 +39,8 @@ def _count(jaxpr: Any, varies: list[bool]) -> tuple[int, list[bool]]:
     for equation in jaxpr.eqns:
         of_inputs = [depends(atom) for atom in equation.invars]
         if any(of_inputs):
-            operations, of_outputs = _of_equation(equation, of_inputs)
-            total += operations
+            count, of_outputs = _of_equation(equation, of_inputs)
+            total += count
             varying.update(v for v, does in zip(equation.outvars, of_outputs, strict=True) if does)
     return total, [depends(atom) for atom in jaxpr.outvars]
 

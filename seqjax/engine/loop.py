@@ -24,6 +24,7 @@ from jax import lax
 from jax.extend.core import JaxprEqn, Var
 
 from seqjax.engine.equations import Atom, Environment, aval, bytes_of, dependent, in_own_call, read, variables
+from seqjax.engine.flops import operations
 from seqjax.engine.loop_products import evaluate_loop, layouts
 from seqjax.engine.plan import Plan
 from seqjax.engine.platform import Choices
@@ -42,9 +43,24 @@ class Loop:
     """
 
     def __init__(
-        self, plan: Plan, fixed: Environment, time_steps: int, choices: Choices, results: Sequence[Atom] = ()
+        self,
+        plan: Plan,
+        fixed: Environment,
+        time_steps: int,
+        choices: Choices,
+        results: Sequence[Atom] = (),
+        recalled: Sequence[Var] | None = None,
     ) -> None:
-        """Choose how to run it; ``results`` are what is kept of every step, to the end."""
+        """Choose how to run it.
+
+        Args:
+            plan: what is run.
+            fixed: see the class.
+            time_steps: how many.
+            choices: how a plan is run here.
+            results: what is kept of every step, to the end.
+            recalled: of a backward pass what the forward pass has kept of every step.
+        """
         self.plan = plan
         self.fixed = fixed
         self.layouts = layouts(plan, fixed, time_steps, choices)
@@ -58,7 +74,10 @@ class Loop:
         self.apart, self.written_over = self._write_over(emitted, apart)
         # What is kept to the end, and what that is written over, does not get smaller with chunks.
         stays = sum(bytes_of(v) for v in [*plan.emitted, *self.written_over] if v in kept)
-        self.chunk_length = choices.chunk_length(time_steps, plan.bytes_per_step - stays)
+        hiding = ()
+        if recalled is not None:
+            hiding = sum(map(operations, plan.loop)), sum(map(bytes_of, recalled))
+        self.chunk_length = choices.chunk_length(time_steps, plan.bytes_per_step - stays, *hiding)
         if self.chunk_length < time_steps:
             self.chunk_length = choices.chunk_length(time_steps, plan.bytes_per_step)
             self.stored = [

@@ -24,6 +24,11 @@ class Choices:
         shortest: the least number of steps in a chunk: less makes small products of large ones.
         whole_bytes: a sequence is taken at once where its steps hand on no more than this, all together, in each block
             of the batch; what is kept to the end anyway does not count.
+        whole_below_products: the same for a backward loop whose own products take :attr:`hiding_operations` or more for
+            each of those bytes: they hide that it comes from beyond the cache, and a loop without chunks compiles in up
+            to a quarter less time. With what the forward pass has kept, that may be up to :attr:`keep_below` in each
+            block.
+        hiding_operations: see there.
         in_rows: chunks take and give what is stacked over time with one axis beside time. The CPU compiler makes a
             kernel of every fetch, store and shift, with as many nested loops as axes, and unrolls the inner ones where
             they are short: kernels over one long axis compile in up to a third of the time.
@@ -56,6 +61,8 @@ class Choices:
     chunk_bytes: int | None = None
     shortest: int = 8
     whole_bytes: int = 0
+    whole_below_products: int = 0
+    hiding_operations: float = 0.0
     in_rows: bool = False
     fetch_apart: bool = False
     shift_apart: bool = False
@@ -72,12 +79,24 @@ class Choices:
     keep_below: float = math.inf
     recompute_below: float = 0.0
 
-    def chunk_length(self, time_steps: int, bytes_per_step: int) -> int:
-        """How many steps to take at once, from the bytes that one step hands from stage to stage."""
+    def chunk_length(
+        self, time_steps: int, bytes_per_step: int, operations: float = 0.0, kept_per_step: float = math.inf
+    ) -> int:
+        """How many steps to take at once.
+
+        Args:
+            time_steps: how many there are.
+            bytes_per_step: what one step hands from stage to stage.
+            operations: what the products of one step of a backward loop take.
+            kept_per_step: the bytes of one step that the forward pass has kept for it.
+        """
         if self.chunk_bytes is None:
             return time_steps
         wanted = max(self.chunk_bytes // max(bytes_per_step, 1), self.shortest)
-        small = time_steps * bytes_per_step <= self.whole_bytes * self.batch_blocks
+        in_block = time_steps * bytes_per_step / self.batch_blocks
+        hidden = operations >= self.hiding_operations * bytes_per_step and in_block <= self.whole_below_products
+        hidden = hidden and in_block + time_steps * kept_per_step / self.batch_blocks <= self.keep_below
+        small = in_block <= self.whole_bytes or hidden
         return time_steps if small or time_steps <= 1.5 * wanted else dividing(time_steps, wanted)
 
     def with_gradients(self) -> "Choices":
@@ -119,6 +138,8 @@ def choices() -> Choices:
     return Choices(
         chunk_bytes=6 * 2**20,
         whole_bytes=12 * 2**20,
+        whole_below_products=20 * 2**20,
+        hiding_operations=40.0,
         in_rows=True,
         fetch_apart=True,
         shift_apart=True,

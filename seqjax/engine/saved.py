@@ -25,7 +25,8 @@ from collections.abc import Container, Iterable
 
 from jax.extend.core import JaxprEqn, Literal, Var
 
-from seqjax.engine.equations import Step, aval, bytes_of, dependent, variables
+from seqjax.engine.equations import Step, bytes_of, dependent, variables
+from seqjax.engine.flops import operations
 
 _EXPENSIVE = frozenset(
     {
@@ -70,9 +71,7 @@ _TERMS_AND_FACTORS = frozenset({"add", "sub", "mul", "neg"})
 def _price(equation: JaxprEqn, operations_per_byte: float) -> float:
     """What computing the equation again costs, in bytes kept."""
     if equation.primitive.name == "dot_general" and operations_per_byte:
-        (contracting, _), _ = equation.params["dimension_numbers"]
-        sizes = [aval(equation.invars[0]).shape[axis] for axis in contracting]
-        return 2 * aval(equation.outvars[0]).size * math.prod(sizes) / operations_per_byte
+        return operations(equation) / operations_per_byte
     return math.inf if equation.primitive.name in _EXPENSIVE else 0.0
 
 

@@ -21,7 +21,7 @@ from tests.trees import assert_trees_close
 TIME, BATCH = 23, 4
 CELLS = {"LSTM": LSTM(input_size=3, hidden_size=4), "GRU": GRU(input_size=3, hidden_size=4, reset="before")}
 GROUPS = {
-    "chunks": ("chunk_bytes", "shortest", "whole_bytes"),
+    "chunks": ("chunk_bytes", "shortest", "whole_bytes", "whole_below_products", "hiding_operations"),
     "in rows": ("in_rows",),
     "fetch apart": ("fetch_apart",),
     "shift apart": ("shift_apart",),
@@ -103,6 +103,17 @@ def test_a_short_sequence_is_taken_at_once():
     assert [chosen.chunk_length(time, 10) for time in (150, 200, 201)] == [150, 200, 67]
     # Every block of the batch may hand on that much.
     assert dataclasses.replace(chosen, batch_blocks=2).chunk_length(400, 10) == 400
+
+
+def test_a_backward_loop_of_large_products_is_taken_at_once():
+    chosen = Choices(
+        chunk_bytes=1000, whole_bytes=2000, whole_below_products=3000, hiding_operations=40.0, keep_below=4500
+    )
+    length = lambda *arguments: chosen.chunk_length(300, *arguments)
+    assert length(10, 400, 5) == 300
+    # Too few operations, too much kept, too much handed on, and a forward pass.
+    assert [length(10, 399, 5), length(10, 400, 5.1), length(11, 440, 1), length(10)] == [100, 100, 75, 100]
+    assert dataclasses.replace(chosen, batch_blocks=2).chunk_length(600, 10, 400, 5) == 600
 
 
 def operands(jaxpr):
