@@ -131,16 +131,36 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if hasattr(config, "workerinput"):
-        # What one worker has compiled another compiles again: tests of one file, or of one cell's laws, stay together.
-        for item in items:
-            if item.get_closest_marker("xdist_group") is None:
-                item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}/{item.path.stem}"))
     if config.getoption("-m"):
         return
     for item in items:
         if "slow" in item.keywords:
             item.add_marker(pytest.mark.skip(reason="slow: run with -m slow"))
+
+
+def group_of(nodeid: str) -> str:
+    """The tests that one worker runs: those of a file, of one cell's laws, or a notebook alone."""
+    file, _, test = nodeid.partition("::")
+    if file.endswith("cells/test_laws.py"):
+        return f"{file}::{test.rpartition('-')[0]}"
+    return nodeid if file.endswith("test_notebooks.py") else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With ``--dist loadgroup`` tests that share compiled programs stay with one worker, as another would compile anew.
+
+    The marker ``xdist_group`` would say the same, but pytest-xdist 3.8 leaves it out with pytest 9.2, and says nothing.
+    """
+    if config.getoption("dist") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Grouped(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    return Grouped(config, log)
 
 
 @pytest.fixture(autouse=True)

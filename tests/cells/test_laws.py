@@ -52,7 +52,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     forced = metafunc.config.getoption("--choices") != "platform"
     few = metafunc.config.getoption("--breadth") == "representative"
     trials = [
-        pytest.param(law, cell, name in FULL, id=f"{name}-{law.name}", marks=pytest.mark.xdist_group(name))
+        pytest.param(law, cell, name in FULL, id=f"{name}-{law.name}")
         for name, cell in CELLS.items()
         for law in LAWS.values()
         if name in FULL or (not few and is_tried(law, name, forced))
