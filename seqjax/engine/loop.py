@@ -49,7 +49,7 @@ class Loop:
         time_steps: int,
         choices: Choices,
         results: Sequence[Atom] = (),
-        recalled: Sequence[Var] | None = None,
+        recalled: Sequence[Var] = (),
     ) -> None:
         """Choose how to run it.
 
@@ -74,10 +74,9 @@ class Loop:
         self.apart, self.written_over = self._write_over(emitted, apart)
         # What is kept to the end, and what that is written over, does not get smaller with chunks.
         stays = sum(bytes_of(v) for v in [*plan.emitted, *self.written_over] if v in kept)
-        hiding = ()
-        if recalled is not None:
-            hiding = sum(map(operations, plan.loop)), sum(map(bytes_of, recalled))
-        self.chunk_length = choices.chunk_length(time_steps, plan.bytes_per_step - stays, *hiding)
+        hiding = sum(map(operations, plan.loop)) if recalled else 0
+        beside = sum(map(bytes_of, recalled))
+        self.chunk_length = choices.chunk_length(time_steps, plan.bytes_per_step - stays, hiding, beside)
         if self.chunk_length < time_steps:
             self.chunk_length = choices.chunk_length(time_steps, plan.bytes_per_step)
             self.stored = [

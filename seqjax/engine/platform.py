@@ -24,11 +24,10 @@ class Choices:
         shortest: the least number of steps in a chunk: less makes small products of large ones.
         whole_bytes: a sequence is taken at once where its steps hand on no more than this, all together, in each block
             of the batch; what is kept to the end anyway does not count.
-        whole_below_products: the same for a backward loop whose own products take :attr:`hiding_operations` or more for
-            each of those bytes: they hide that it comes from beyond the cache, and a loop without chunks compiles in up
-            to a quarter less time. With what the forward pass has kept, that may be up to :attr:`keep_below` in each
-            block.
-        hiding_operations: see there.
+        whole_below_products: the same for a backward loop whose own products take many operations for each of those
+            bytes, and so hide that they come from beyond the cache: a loop without chunks compiles in up to a quarter
+            less time. What the forward pass has kept may take up the rest of :attr:`keep_below`, for each block.
+        hiding_operations: so many are many.
         in_rows: chunks take and give what is stacked over time with one axis beside time. The CPU compiler makes a
             kernel of every fetch, store and shift, with as many nested loops as axes, and unrolls the inner ones where
             they are short: kernels over one long axis compile in up to a third of the time.
@@ -80,24 +79,24 @@ class Choices:
     recompute_below: float = 0.0
 
     def chunk_length(
-        self, time_steps: int, bytes_per_step: int, operations: float = 0.0, kept_per_step: float = math.inf
+        self, time_steps: int, bytes_per_step: int, hiding_operations: int = 0, kept_per_step: int = 0
     ) -> int:
         """How many steps to take at once.
 
         Args:
             time_steps: how many there are.
             bytes_per_step: what one step hands from stage to stage.
-            operations: what the products of one step of a backward loop take.
+            hiding_operations: what the products of one step of a backward loop take.
             kept_per_step: the bytes of one step that the forward pass has kept for it.
         """
         if self.chunk_bytes is None:
             return time_steps
         wanted = max(self.chunk_bytes // max(bytes_per_step, 1), self.shortest)
-        in_block = time_steps * bytes_per_step / self.batch_blocks
-        hidden = operations >= self.hiding_operations * bytes_per_step and in_block <= self.whole_below_products
-        hidden = hidden and in_block + time_steps * kept_per_step / self.batch_blocks <= self.keep_below
-        small = in_block <= self.whole_bytes or hidden
-        return time_steps if small or time_steps <= 1.5 * wanted else dividing(time_steps, wanted)
+        handed_on, kept = (time_steps * each / self.batch_blocks for each in (bytes_per_step, kept_per_step))
+        small = handed_on <= self.whole_bytes
+        hidden = hiding_operations >= self.hiding_operations * bytes_per_step
+        hidden = hidden and handed_on <= self.whole_below_products and handed_on + kept <= self.keep_below
+        return time_steps if small or hidden or time_steps <= 1.5 * wanted else dividing(time_steps, wanted)
 
     def with_gradients(self) -> "Choices":
         """The choices for passes that gradients need: no pieces.

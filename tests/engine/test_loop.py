@@ -11,7 +11,7 @@ from seqjax.cells import GRU, LSTM, Elman, LiGRU, PeepholeLSTM
 from seqjax.engine.loop import Loop
 from seqjax.engine.platform import Choices, force
 from seqjax.engine.program import Program
-from seqjax.engine.sequential import forward_loop
+from seqjax.engine.sequential import backward_loop, forward_loop
 
 TIME, BATCH, SIZE, CHUNK = 23, 4, 3, 5
 CELLS = {
@@ -98,6 +98,21 @@ def test_what_is_kept_to_the_end_needs_no_chunks():
     products = TIME * BATCH * 3 * SIZE * 4
     assert length("GRU", products) == TIME
     assert length("GRU", products // 2) < TIME
+
+
+def test_large_products_hide_where_a_backward_loop_reads():
+    cell = CELLS["LSTM"]
+    params, inputs = arguments(cell)
+
+    def lengths(**changes):
+        chosen = Choices(chunk_bytes=1, shortest=CHUNK, whole_below_products=2**20, hiding_operations=0.1, **changes)
+        program = Program(cell, params, cell.initial_carry((BATCH,)), inputs, False, chosen)
+        values = program.frontier_values(jax.tree.leaves(params))
+        return [run(program, values).chunk_length for run in (forward_loop, backward_loop)]
+
+    assert lengths() == [CHUNK, TIME]
+    # With much that is kept beside it, it would lie in memory that is new to the process: products do not hide that.
+    assert lengths(keep_below=1) == [CHUNK, CHUNK]
 
 
 def test_explain_says_how_it_runs():
