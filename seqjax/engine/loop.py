@@ -74,9 +74,9 @@ class Loop:
         self.apart, self.written_over = self._write_over(emitted, apart)
         # What is kept to the end, and what that is written over, does not get smaller with chunks.
         stays = sum(bytes_of(v) for v in [*plan.emitted, *self.written_over] if v in kept)
-        hiding = sum(map(operations, plan.loop)) if recalled else 0
+        multiplied = sum(map(operations, plan.loop)) if recalled else 0
         beside = sum(map(bytes_of, recalled))
-        self.chunk_length = choices.chunk_length(time_steps, plan.bytes_per_step - stays, hiding, beside)
+        self.chunk_length = choices.chunk_length(time_steps, plan.bytes_per_step - stays, multiplied, beside)
         if self.chunk_length < time_steps:
             self.chunk_length = choices.chunk_length(time_steps, plan.bytes_per_step)
             self.stored = [

@@ -27,7 +27,7 @@ class Choices:
         whole_below_products: the same for a backward loop whose own products take many operations for each of those
             bytes, and so hide that they come from beyond the cache: a loop without chunks compiles in up to a quarter
             less time. What the forward pass has kept may take up the rest of :attr:`keep_below`, for each block.
-        hiding_operations: so many are many.
+        hiding_operations: how many operations for each byte those are.
         in_rows: chunks take and give what is stacked over time with one axis beside time. The CPU compiler makes a
             kernel of every fetch, store and shift, with as many nested loops as axes, and unrolls the inner ones where
             they are short: kernels over one long axis compile in up to a third of the time.
@@ -79,14 +79,14 @@ class Choices:
     recompute_below: float = 0.0
 
     def chunk_length(
-        self, time_steps: int, bytes_per_step: int, hiding_operations: int = 0, kept_per_step: int = 0
+        self, time_steps: int, bytes_per_step: int, operations_per_step: int = 0, kept_per_step: int = 0
     ) -> int:
         """How many steps to take at once.
 
         Args:
             time_steps: how many there are.
             bytes_per_step: what one step hands from stage to stage.
-            hiding_operations: what the products of one step of a backward loop take.
+            operations_per_step: what the products of one step of a backward loop take; none of a forward loop count.
             kept_per_step: the bytes of one step that the forward pass has kept for it.
         """
         if self.chunk_bytes is None:
@@ -94,8 +94,8 @@ class Choices:
         wanted = max(self.chunk_bytes // max(bytes_per_step, 1), self.shortest)
         handed_on, kept = (time_steps * each / self.batch_blocks for each in (bytes_per_step, kept_per_step))
         small = handed_on <= self.whole_bytes
-        hidden = hiding_operations >= self.hiding_operations * bytes_per_step
-        hidden = hidden and handed_on <= self.whole_below_products and handed_on + kept <= self.keep_below
+        many = operations_per_step >= self.hiding_operations * bytes_per_step
+        hidden = many and handed_on <= self.whole_below_products and handed_on + kept <= self.keep_below
         return time_steps if small or hidden or time_steps <= 1.5 * wanted else dividing(time_steps, wanted)
 
     def with_gradients(self) -> "Choices":

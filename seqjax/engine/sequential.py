@@ -138,8 +138,8 @@ def backward_loop(program: Program, params: Sequence[Any]) -> Loop:
     """The loop of the backward pass, for the values of the forward pass's frontier."""
     plan = program.gradient.plan
     fixed = plan.step.environment(program.gradient.frontier_values(params))
-    choices, saved = program.choices.with_gradients(), program.gradient.saved
-    return Loop(plan, fixed, program.time_steps, choices, recalled=saved)
+    choices = program.choices.with_gradients()
+    return Loop(plan, fixed, program.time_steps, choices, recalled=program.gradient.saved)
 
 
 def _run_loop(loop: Loop, program: Program, carry: list, inputs: list) -> tuple[list, list]:
